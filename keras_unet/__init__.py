@@ -1,0 +1,24 @@
+"""U-Net for biomedical image segmentation in Keras 3.
+
+>>> import keras_unet as ku
+>>> geometry = ku.UNetGeometry(depth=4, padding="valid")
+>>> geometry.output_size(572)
+388
+"""
+
+from keras_unet._lazy import attach
+from keras_unet._version import __version__
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Recipe": "training.recipe",
+        "Sample": "data.sample",
+        "Segmenter": "inference.segmenter",
+        "UNetGeometry": "geometry",
+        "plan_tiles": "geometry",
+        "train": "training.trainer",
+    },
+    submodules=("data", "inference", "layers", "losses", "metrics", "models", "targets", "training"),
+)
+__all__ += ["__version__"]

@@ -1,0 +1,40 @@
+"""Lazy attributes for packages, so that importing keras_unet costs milliseconds and no backend."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+
+def attach(
+    package: str, attributes: Mapping[str, str], submodules: Iterable[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Makes the `__getattr__`, `__dir__` and `__all__` of a package (PEP 562).
+
+    Args:
+        package: `__name__` of the package.
+        attributes: Public name -> submodule (relative to the package) that defines it.
+        submodules: Submodules that are public names themselves.
+
+    Returns:
+        The three objects to assign in the package.
+    """
+    submodules = tuple(submodules)
+    public = sorted({*attributes, *submodules})
+
+    def load(name: str) -> Any:
+        if name in attributes:
+            value = getattr(importlib.import_module(f"{package}.{attributes[name]}"), name)
+        elif name in submodules:
+            value = importlib.import_module(f"{package}.{name}")
+        else:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        setattr(sys.modules[package], name, value)  # the next access does not come here
+        return value
+
+    def names() -> list[str]:
+        return public
+
+    return load, names, public

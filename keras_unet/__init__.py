@@ -19,6 +19,15 @@ __getattr__, __dir__, __all__ = attach(
         "plan_tiles": "geometry",
         "train": "training.trainer",
     },
-    submodules=("data", "inference", "layers", "losses", "metrics", "models", "targets", "training"),
+    submodules=(
+        "data",
+        "inference",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "targets",
+        "training",
+    ),
 )
 __all__ += ["__version__"]

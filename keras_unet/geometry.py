@@ -1,4 +1,4 @@
-"""Sizes, margins and tiles of a U-Net as plain integers. Model, data, tiler and exporter ask this."""
+"""Sizes, margins and tiles of a U-Net as plain integers: model, data, tiler and exporter ask it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class UNetGeometry:
 
     def __post_init__(self) -> None:
         if self.padding not in PADDINGS:
-            raise ValueError(f"padding must be one of {PADDINGS}. Received: padding={self.padding!r}")
+            raise ValueError(
+                f"padding must be one of {PADDINGS}. Received: padding={self.padding!r}"
+            )
         ranges = {"depth": (0, 12), "rank": (1, 3), "convs_per_level": (1, 16)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:

@@ -71,9 +71,9 @@ class Sample:
             return None
         value = np.asarray(value)
         self._check_shape(name, value, label)
-        if not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
-            if not np.array_equal(value, np.floor(value)):
-                raise ValueError(f"{label}{name} must be whole numbers. Received: {value.dtype}")
+        whole = np.issubdtype(value.dtype, np.integer) or value.dtype == bool
+        if not whole and not np.array_equal(value, np.floor(value)):
+            raise ValueError(f"{label}{name} must be whole numbers. Received: {value.dtype}")
         if value.min() < 0 or value.max() > np.iinfo(np.int32).max:
             raise ValueError(
                 f"{label}{name} must lie in 0..2**31-1. Received: {value.min()}..{value.max()}"

@@ -1,0 +1,167 @@
+"""Does the pipeline keep up with the step, and does the step keep up with PyTorch?
+
+One U-Net (width 32, depth 4, same padding), tiles of 256x256, batch 4, Adam. In one process each:
+
+1. `model.fit` on the augmented pipeline against `model.fit` on one fixed batch (the bare step);
+2. the bare step against a plain PyTorch U-Net of the same size, each with its precision options.
+
+    python benchmarks/training_step.py [--steps 12] [--threads 2] [--skip-torch]
+
+The table goes to standard output; `benchmarks/RESULTS.md` keeps the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+WIDTH, DEPTH, TILE, BATCH = 32, 4, 256, 4
+
+
+def keras_step(policy: str, jit: bool, steps: int, threads: int) -> tuple[float, float]:
+    """Median milliseconds of (bare step, step fed by the pipeline)."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    import keras_unet as ku
+
+    keras.mixed_precision.set_global_policy(policy)
+    model = ku.models.UNet((TILE, TILE, 1), filters=WIDTH, depth=DEPTH, padding="same")
+    model.compile("adam", loss=ku.losses.WeightedCrossentropy(), jit_compile=jit)
+    samples = ku.data.synthetic_cells(8, shape=(512, 512), seed=0)
+    pipeline = ku.data.training_dataset(
+        samples,
+        model.geometry,
+        tile=TILE,
+        batch_size=BATCH,
+        augmentation=ku.data.Augmentation(),
+        weights="paper",
+    )
+    fixed = tf.data.Dataset.from_tensors(next(iter(pipeline))).repeat()
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.marks = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.marks.append(time.perf_counter())
+
+    clock, times = Clock(), {"fixed": [], "pipeline": []}
+    model.fit(fixed, steps_per_epoch=3, verbose=0)
+    for _ in range(3):  # in turn, so that drift of a shared machine hits both
+        for name, data in (("fixed", fixed), ("pipeline", pipeline)):
+            model.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[clock])
+            marks = clock.marks[1:]  # the first step waits for the pipeline to start
+            times[name].append((marks[-1] - marks[0]) / (len(marks) - 1) * 1e3)
+    return statistics.median(times["fixed"]), statistics.median(times["pipeline"])
+
+
+def torch_step(autocast: bool, channels_last: bool, steps: int, threads: int) -> float:
+    """Median milliseconds of a PyTorch training step on one fixed batch."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(threads)
+
+    def block(inputs: int, outputs: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )
+
+    class UNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            widths = [WIDTH * 2**level for level in range(DEPTH + 1)]
+            self.down = nn.ModuleList(map(block, [1, *widths[:-1]], widths))
+            self.up = nn.ModuleList(
+                nn.ConvTranspose2d(2 * width, width, 2, 2) for width in widths[-2::-1]
+            )
+            self.join = nn.ModuleList(block(2 * width, width) for width in widths[-2::-1])
+            self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(WIDTH, 2, 1)
+            self.dropout = nn.Dropout(0.5)
+
+        def forward(self, x):
+            skips = []
+            for level, down in enumerate(self.down):
+                x = down(self.pool(x) if level else x)
+                x = self.dropout(x) if level >= DEPTH - 1 else x
+                skips.append(x)
+            for up, join, skip in zip(self.up, self.join, skips[-2::-1], strict=True):
+                x = join(torch.cat([skip, up(x)], 1))
+            return self.head(x)
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = UNet().to(memory_format=layout)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    x = torch.randn(BATCH, 1, TILE, TILE).to(memory_format=layout)
+    y, w = torch.randint(0, 2, (BATCH, TILE, TILE)), torch.rand(BATCH, TILE, TILE)
+    marks = []
+    for _ in range(steps + 3):
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            logits = model(x)
+        loss = nn.functional.cross_entropy(logits.float(), y, reduction="none")
+        ((loss * w).sum() / w.sum()).backward()
+        optimizer.step()
+        marks.append(time.perf_counter())
+    return statistics.median((b - a) * 1e3 for a, b in itertools.pairwise(marks[2:]))
+
+
+def in_subprocess(call: str) -> list[float] | None:
+    """Evaluates a call of this module in a fresh process, so that settings do not mix."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    code = f"import sys; sys.path.insert(0, {folder!r}); import training_step as t; print(t.{call})"
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    if result.returncode:
+        print(f"{call} failed: {result.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        return None
+    value = eval(result.stdout.strip().splitlines()[-1])
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--skip-torch", action="store_true")
+    options = parser.parse_args()
+    tail = f"{options.steps}, {options.threads})"
+    print(
+        f"| engine | settings | bare step ms | fed step ms | fed / bare |  ({options.threads} thr)"
+    )
+    print("|---|---|---|---|---|")
+    best: dict[str, float] = {}
+    for policy, jit in itertools.product(("float32", "mixed_bfloat16"), (False, True)):
+        found = in_subprocess(f"keras_step({policy!r}, {jit}, {tail}")
+        if found:
+            bare, fed = found
+            best["keras"] = min(best.get("keras", bare), bare)
+            settings = f"Keras on TensorFlow | {policy}{', XLA' if jit else ''}"
+            print(f"| {settings} | {bare:.0f} | {fed:.0f} | {fed / bare:.3f} |")
+    for autocast, last in () if options.skip_torch else itertools.product((False, True), repeat=2):
+        found = in_subprocess(f"torch_step({autocast}, {last}, {tail}")
+        if found:
+            best["torch"] = min(best.get("torch", found[0]), found[0])
+            layout = "channels last" if last else "channels first"
+            print(
+                f"| PyTorch | {'bf16' if autocast else 'float32'}, {layout} | {found[0]:.0f} | | |"
+            )
+    if len(best) == 2:
+        print(f"\nbest Keras / best PyTorch: {best['keras'] / best['torch']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from keras_unet.report import charts
+from keras_unet.report.html import Report
+
+pytestmark = pytest.mark.core
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.1, 0.13), (-5, 1200), (3, 3), (0, 0), (1e-9, 2e-9)]
+)
+def test_ticks_are_round_and_cover(low, high):
+    values = charts.ticks(low, high)
+    assert values[0] <= low
+    assert values[-1] >= high
+    assert 2 <= len(values) <= 12
+    np.testing.assert_allclose(np.diff(values), values[1] - values[0])
+
+
+def test_line_chart_is_well_formed_and_leaves_out_nan():
+    chart = charts.line_chart(
+        {"loss <train>": ([0, 1, 2], [3.0, float("nan"), 1.0]), "one": ([1], [2.0])}, "A & B"
+    )
+    root = ElementTree.fromstring(chart)
+    assert [len(line.get("points").split()) for line in root.iter("polyline")] == [2, 1]
+    assert "loss <train>" in [text.text for text in root.iter("text")]
+
+
+def test_line_chart_without_values_says_so():
+    assert "no values" in charts.line_chart({"loss": ([], [])}, "Loss")
+
+
+def test_report_is_one_self_contained_page(tmp_path):
+    page = Report("Cells <1>").heading("Result").text("a & b").values({"IoU": 0.98765})
+    page.table(["image", "IoU"], [["x.png", 0.5]]).picture(np.zeros((2, 3, 3), np.uint8), "black")
+    path = page.write(tmp_path / "new" / "report.html")
+    text = path.read_text()
+    assert "Cells &lt;1&gt;" in text
+    assert "a &amp; b" in text
+    assert "0.9877" in text
+    assert "data:image/png;base64," in text
+    assert "http" not in text
+    assert "<script" not in text

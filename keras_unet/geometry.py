@@ -110,7 +110,8 @@ class UNetGeometry:
         for offset in range(self.stride):
             position = offset - reach if self.depth else offset
             for level in range(1, self.depth + 1):
-                position = position // 2 - self.upsampling_reach
+                # Bilinear: pixel 2 i reads i - 1 and i, pixel 2 i + 1 reads i and i + 1.
+                position = (position - self.upsampling_reach) // 2
                 position -= reach if level < self.depth else 0
             for _ in range(self.depth):
                 position = 2 * (position - reach)

@@ -1,0 +1,215 @@
+"""The command line: every command parses, calls one function, and prints what it gave."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_unet._version import __version__
+from keras_unet.recipe_options import with_recipe
+from keras_unet.training.recipe import Recipe
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up lines say nothing here
+
+app = typer.Typer(
+    name="keras-unet",
+    help="U-Net for biomedical images: from a few annotated images to a segmentation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+console = Console()
+
+RunFolder = Annotated[Path, typer.Argument(help="Run folder made by `train` or `Segmenter.save`.")]
+DataPath = Annotated[Path, typer.Argument(help="Folder of annotated images.")]
+Format = Annotated[str, typer.Option("--format", help="auto, folder, isbi2012 or cell-tracking.")]
+Masks = Annotated[Path | None, typer.Option(help="Folder of the masks (format folder).")]
+Kind = Annotated[str | None, typer.Option(help="Masks: auto, binary, instances or classes.")]
+Sequence = Annotated[str | None, typer.Option(help="Sequence (format cell-tracking).")]
+Truth = Annotated[str | None, typer.Option(help="GT, ST or GT+ST (format cell-tracking).")]
+Select = Annotated[
+    str | None, typer.Option(help="Slices or frames, such as 0-17 or 6,7,14 (not for folders).")
+]
+
+
+def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Prints errors that a user can mend in one line; KERAS_UNET_DEBUG=1 shows the traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            if os.environ.get("KERAS_UNET_DEBUG"):
+                raise
+            Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def _samples(path: Path, format: str, select: str | None, **options: Any) -> list[Any]:
+    from keras_unet.data.sources import load_samples, parse_selection
+
+    selection = None if select is None else parse_selection(select)
+    given = {name: value for name, value in options.items() if value is not None}
+    return load_samples(path, format=format, selection=selection, **given)
+
+
+def _print_values(title: str, values: dict[str, Any]) -> None:
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in values.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    console.print(table)
+
+
+@app.command(epilog="Example: keras-unet demo --out demo")
+@friendly
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the run and its report.")] = Path("demo"),
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the cells and of the training.")] = 0,
+) -> None:
+    """Train on synthetic cells for about a minute, segment unseen images, write a report."""
+    from keras_unet.report.demo import run_demo
+
+    result = run_demo(out, steps=steps or None, seed=seed)
+    _print_values("Unseen synthetic images", result.scores)
+    console.print(f"Report: [bold]{result.report}[/]  (model: {out / 'run'})")
+
+
+@app.command(
+    epilog="Example: keras-unet train data/em --format isbi2012 --select 0-17 --out runs/em"
+)
+@friendly
+@with_recipe
+def train(
+    path: DataPath,
+    recipe: Recipe,
+    out: Annotated[Path, typer.Option(help="Run folder; an interrupted run there goes on.")],
+    validation: Annotated[
+        float, typer.Option(help="Share of the images kept for validation; 0 is none.")
+    ] = 0.0,
+    format: Format = "auto",
+    masks: Masks = None,
+    kind: Kind = None,
+    sequence: Sequence = None,
+    truth: Truth = None,
+    select: Select = None,
+) -> None:
+    """Train a U-Net on annotated images."""
+    from keras_unet.report.run import write_run_report
+    from keras_unet.training.trainer import train as train_samples
+
+    samples = _samples(path, format, select, masks=masks, kind=kind, sequence=sequence, truth=truth)
+    segmenter = train_samples(samples, recipe=recipe, out=out, validation=validation or None)
+    report = write_run_report(out, segmenter, samples[:4])
+    console.print(f"Run folder: [bold]{out}[/]   report: {report}")
+
+
+@app.command(epilog="Example: keras-unet predict runs/em image.tif --out masks")
+@friendly
+def predict(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks.")] = Path("masks"),
+    probabilities: Annotated[bool, typer.Option(help="Also write float32 TIFFs.")] = False,
+    overlays: Annotated[bool, typer.Option(help="Also write PNGs with outlines.")] = True,
+    tta: Annotated[
+        str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
+    ] = None,
+    max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
+) -> None:
+    """Segment images of any size: class maps, instance ids, overlays."""
+    from keras_unet.report.predictions import predict_files
+
+    rows = predict_files(
+        run, images, out, probabilities=probabilities, overlays=overlays, tta=tta, max_tile=max_tile
+    )
+    table = Table("image", "size", "instances", "foreground", "seconds")
+    for row in rows:
+        size = "x".join(map(str, row.shape))
+        table.add_row(row.name, size, str(row.count), f"{row.foreground:.1%}", f"{row.seconds:.2f}")
+    console.print(table)
+    console.print(f"Masks: [bold]{out}[/]")
+
+
+@app.command(epilog="Example: keras-unet evaluate runs/em data/em --format isbi2012 --select 18-23")
+@friendly
+def evaluate(
+    run: RunFolder,
+    path: DataPath,
+    format: Format = "auto",
+    masks: Masks = None,
+    kind: Kind = None,
+    sequence: Sequence = None,
+    truth: Truth = None,
+    select: Select = None,
+    tta: Annotated[
+        str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
+    ] = None,
+    max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for error pictures.")] = None,
+) -> None:
+    """Score a trained model on annotated images."""
+    from keras_unet.report.predictions import evaluate_samples
+
+    samples = _samples(path, format, select, masks=masks, kind=kind, sequence=sequence, truth=truth)
+    scores = evaluate_samples(run, samples, tta=tta, max_tile=max_tile, pictures_to=pictures)
+    if as_json:
+        print(json.dumps(scores, indent=2))
+        return
+    table = Table("image", *scores["samples"][0], title=f"{len(samples)} images")
+    for sample, row in zip(samples, scores["samples"], strict=True):
+        cells = [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()]
+        table.add_row(sample.name, *cells)
+    console.print(table)
+    _print_values("All images", {k: v for k, v in scores.items() if k != "samples"})
+
+
+@app.command(epilog="Example: keras-unet info --filters 64 --padding valid --size 572")
+@friendly
+@with_recipe
+def info(
+    recipe: Recipe,
+    run: Annotated[Path | None, typer.Argument(help="Run folder; else the recipe's model.")] = None,
+    channels: Annotated[int, typer.Option(help="Image channels of the recipe's model.")] = 1,
+    classes: Annotated[int, typer.Option(help="Classes of the recipe's model.")] = 2,
+    size: Annotated[int, typer.Option(help="Input size to look at, in pixels.")] = 572,
+    summary: Annotated[bool, typer.Option(help="Print all layers.")] = False,
+) -> None:
+    """Show a model: parameters, geometry, legal sizes, memory."""
+    from keras_unet.report.information import describe_model
+
+    model, values = describe_model(recipe, run, channels=channels, classes=classes, size=size)
+    if summary:
+        model.summary(line_length=100)
+    _print_values(model.name, values)
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.print(f"keras-unet-bio {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """U-Net for biomedical images: from a few annotated images to a segmentation."""
+
+
+if __name__ == "__main__":
+    app()

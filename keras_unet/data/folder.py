@@ -1,0 +1,181 @@
+"""A user's own data: a folder of images and a folder of masks with matching names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_unet.data.decoding import SUFFIXES
+from keras_unet.data.mask_kinds import (
+    Annotations,
+    binary_annotations,
+    class_annotations,
+    guess_kind,
+)
+from keras_unet.data.reading import Colors, read_image, read_labels
+from keras_unet.data.sample import Sample
+
+PathLike = str | os.PathLike[str]
+KINDS = ("auto", "binary", "instances", "classes")
+IMAGE_ENDINGS = ("img", "image", "raw")
+MASK_ENDINGS = ("cp_masks", "masks?", "labels?", "seg", "gt", "instances")
+
+
+def read_folder(
+    images: PathLike,
+    masks: PathLike | None = None,
+    kind: str = "auto",
+    class_values: Sequence[Any] | None = None,
+    ignore_class: Any | None = None,
+    channels: int | None = None,
+    rank: int = 2,
+) -> list[Sample]:
+    """Reads images and their masks, matched by name.
+
+    A mask belongs to the image of the same name without its suffix; endings such as `_img` of
+    images and `_mask`, `_masks`, `_label`, `_seg`, `_gt` of masks are ignored where needed.
+    `images` and `masks` may be one folder, then files with such a mask ending are the masks.
+
+    `kind` says what the numbers in the masks mean. `"auto"` looks at all masks together and
+    decides only where there is no doubt: 0 and 1, or 0 and 255, is binary; a mask with more than
+    10 ids of which nearly all are one connected region each is instances; all else is an error
+    that shows the values. A few instances per image look just like classes: pass `kind`.
+
+    Args:
+        images: Folder of images. If it has subfolders `images` and `masks` and `masks` is None,
+            these are taken.
+        masks: Folder of masks. Defaults to None: no annotation, or the subfolder.
+        kind: `"binary"`: 0 is background, the one other value is foreground, whose 4-connected
+            (3-D: 6-connected) components are the instances. `"instances"`: an id per object;
+            colour images are taken with one id per colour. `"classes"`: class numbers 0..K-1.
+            Defaults to `"auto"`.
+        class_values: Only for `"classes"`: grey values or RGB triples in order of the class
+            number, such as `[0, 128, 255]`. Defaults to None, the masks hold class numbers.
+        ignore_class: Only for `"classes"`: stored grey value or RGB triple of pixels without
+            annotation, such as 255. Defaults to None.
+        channels: 1 or 3 turns all images to grey or RGB. Defaults to None, as stored.
+        rank: 2 for images, 3 for volumes (multi-page TIFF). Defaults to 2.
+
+    Returns:
+        A list of `Sample`s in natural order of names ("9" before "10"), with `instances` or
+        `classes`, and `annotated` where `ignore_class` is given.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist or has no images.
+        ValueError: If files do not match (all are listed), sizes differ, or the values of the
+            masks contradict `kind`.
+
+    Example:
+        >>> samples = read_folder("images", "masks", kind="instances")  # doctest: +SKIP
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
+    if kind != "classes" and not (class_values is None and ignore_class is None):
+        raise ValueError(
+            f"class_values and ignore_class need kind='classes'. Received: kind={kind!r}"
+        )
+    images = Path(images)
+    if masks is None and (images / "images").is_dir() and (images / "masks").is_dir():
+        images, masks = images / "images", images / "masks"
+    if masks is None:
+        files = _image_files(images)
+        return [
+            Sample(read_image(file, rank=rank, channels=channels), name=file.stem) for file in files
+        ]
+    pairs = _match(images, Path(masks))
+    annotations = _read_masks([mask for _, mask in pairs], kind, class_values, ignore_class, rank)
+    samples = []
+    for (file, mask), annotation in zip(pairs, annotations, strict=True):
+        image = read_image(file, rank=rank, channels=channels)
+        shape = next(iter(annotation.values())).shape
+        if image.shape[:-1] != shape:
+            raise ValueError(
+                f"{file} and {mask} differ in size. Received: {image.shape[:-1]} and {shape}"
+            )
+        samples.append(Sample(image, name=file.stem, **annotation))
+    return samples
+
+
+def _read_masks(
+    files: list[Path],
+    kind: str,
+    class_values: Sequence[Any] | None,
+    ignore_class: Any | None,
+    rank: int,
+) -> Annotations:
+    """Keyword arguments of `Sample` for each mask."""
+    colors: Colors = "ids" if kind == "instances" else None
+    if class_values is not None:
+        table = [*class_values, *([] if ignore_class is None else [ignore_class])]
+        if len({str(value) for value in table}) < len(table):
+            raise ValueError(
+                "class_values and ignore_class must all differ. "
+                f"Received: class_values={class_values}, ignore_class={ignore_class}"
+            )
+        if not all(isinstance(value, int) for value in table):
+            # RGB triples: the reader turns colour k into k, and the ignored one into the last.
+            colors, class_values = table, range(len(class_values))
+            ignore_class = None if ignore_class is None else len(class_values)
+    labels = [read_labels(file, colors=colors, rank=rank) for file in files]
+    if kind == "auto":
+        kind = guess_kind(labels, files[0].parent)
+    if kind == "binary":
+        return binary_annotations(labels, files)
+    if kind == "instances":
+        return [{"instances": label} for label in labels]
+    return class_annotations(labels, files, class_values, ignore_class)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """Image files of a folder in natural order."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {folder}")
+    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."]
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
+    return sorted(files, key=_natural)
+
+
+def _natural(file: Path) -> list[str | int]:
+    """Sort key in which runs of digits count as numbers: "9.png" before "10.png"."""
+    parts = re.split(r"([0-9]+)", file.name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
+
+
+def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    """Pairs of image and mask in the order of the images."""
+    image_files = _image_files(images)
+    if images.resolve() == masks.resolve():
+        mask_files = [f for f in image_files if _without(f.stem, MASK_ENDINGS) != f.stem]
+        image_files = [f for f in image_files if f not in mask_files]
+    else:
+        mask_files = _image_files(masks)
+    same = {f.stem for f in image_files} & {f.stem for f in mask_files}
+    by_image = _by_key(image_files, same, IMAGE_ENDINGS)
+    by_mask = _by_key(mask_files, same, MASK_ENDINGS)
+    alone = [f.name for key, f in by_image.items() if key not in by_mask]
+    orphans = [f.name for key, f in by_mask.items() if key not in by_image]
+    if alone or orphans:
+        raise ValueError(
+            f"images and masks do not match by name. Images without a mask in {masks}: "
+            f"{alone or 'none'}; masks without an image in {images}: {orphans or 'none'}"
+        )
+    return [(file, by_mask[key]) for key, file in by_image.items()]
+
+
+def _by_key(files: Iterable[Path], exact: set[str], endings: Sequence[str]) -> dict[str, Path]:
+    keyed: dict[str, Path] = {}
+    for file in files:
+        key = file.stem if file.stem in exact else _without(file.stem, endings)
+        if key in keyed:
+            raise ValueError(f"two files for one name: {keyed[key]} and {file}")
+        keyed[key] = file
+    return keyed
+
+
+def _without(stem: str, endings: Sequence[str]) -> str:
+    """The name without one of the endings, which follows `_`, `-` or `.`."""
+    return re.sub(rf"[_.-]({'|'.join(endings)})$", "", stem, flags=re.IGNORECASE)

@@ -1,0 +1,154 @@
+"""Scores a segmenter on annotated samples: pixels by a confusion matrix, and instances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from keras_unet.data.sample import Sample
+    from keras_unet.inference.segmentation import Segmentation
+
+
+def confusion_matrix(
+    true: np.ndarray,
+    pred: np.ndarray,
+    num_classes: int,
+    annotated: np.ndarray | None = None,
+) -> np.ndarray:
+    """Counts pixels by true class (rows) and predicted class (columns).
+
+    Args:
+        true: Class map, integers 0..K-1.
+        pred: Class map of the same shape.
+        num_classes: K.
+        annotated: Boolean map of the same shape; pixels where it is False are left out. Defaults to
+            None, everywhere.
+
+    Returns:
+        `(K, K)` int64.
+
+    Raises:
+        ValueError: If shapes differ or a class is out of range.
+    """
+    if true.shape != pred.shape:
+        raise ValueError(
+            f"true and pred must have one shape. Received: {true.shape} and {pred.shape}"
+        )
+    if annotated is not None:
+        true, pred = true[annotated], pred[annotated]
+    for name, labels in (("true", true), ("pred", pred)):
+        if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+            raise ValueError(
+                f"{name} must hold classes 0..{num_classes - 1}. Received: values "
+                f"{labels.min()}..{labels.max()}"
+            )
+    codes = true.astype(np.int64).ravel() * num_classes + pred.astype(np.int64).ravel()
+    return np.bincount(codes, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def pixel_scores(matrix: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """Scores from a confusion matrix.
+
+    A class that occurs neither in the truth nor in the prediction has no score (NaN) and does not
+    count in the means. Foreground is every class but 0.
+
+    Args:
+        matrix: `(K, K)` counts, rows are the truth.
+        class_names: K names.
+
+    Returns:
+        `pixel_accuracy`, `pixel_error`, `mean_iou`, `mean_dice`, `foreground_iou`,
+        `foreground_dice` (floats) and `iou`, `dice` (class name -> float).
+    """
+    hits, true, pred = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    iou = _ratio(hits, true + pred - hits)
+    dice = _ratio(2 * hits, true + pred)
+    total = matrix.sum()
+    both = matrix[1:, 1:].sum()
+    either = total - matrix[0, 0]
+    accuracy = _ratio(hits.sum(), total)
+    return {
+        "pixel_accuracy": float(accuracy),
+        "pixel_error": float(1 - accuracy),
+        "mean_iou": _mean(iou),
+        "mean_dice": _mean(dice),
+        "foreground_iou": float(_ratio(both, either)),
+        "foreground_dice": float(_ratio(2 * both, both + either)),
+        "iou": dict(zip(class_names, iou.tolist(), strict=True)),
+        "dice": dict(zip(class_names, dice.tolist(), strict=True)),
+    }
+
+
+def instance_scores(trues: list[np.ndarray], preds: list[np.ndarray]) -> dict[str, float]:
+    """SEG of the Cell Tracking Challenge, and AP and F1 at an IoU of 0.5, over all images.
+
+    Args:
+        trues: Instance ids, one map per image.
+        preds: Predicted ids of the same shapes.
+
+    Returns:
+        `seg`, `ap50` (true positives / (true positives + false positives + misses)), `f1`,
+        `true_count`, `pred_count`.
+    """
+    from keras_unet.metrics.instances import match, seg_measure
+
+    matches = [match(true, pred, threshold=0.5) for true, pred in zip(trues, preds, strict=True)]
+    tp, fp, fn = (sum(getattr(one, part) for one in matches) for part in ("tp", "fp", "fn"))
+    return {
+        "seg": float(seg_measure(trues, preds)),
+        "ap50": float(_ratio(tp, tp + fp + fn)),
+        "f1": float(_ratio(2 * tp, 2 * tp + fp + fn)),
+        "true_count": tp + fn,
+        "pred_count": tp + fp,
+    }
+
+
+def evaluate(
+    predict: Callable[[np.ndarray], Segmentation],
+    samples: Iterable[Sample],
+    class_names: Sequence[str],
+) -> dict[str, Any]:
+    """Segments every sample and scores it; see `Segmenter.evaluate`."""
+    total = np.zeros((len(class_names),) * 2, np.int64)
+    trues: list[np.ndarray] = []
+    preds: list[np.ndarray] = []
+    rows = []
+    for index, sample in enumerate(samples):
+        name = sample.name or str(index)
+        try:
+            truth = sample.class_map()
+            result = predict(sample.image)
+            matrix = confusion_matrix(truth, result.classes, len(class_names), sample.annotated)
+        except ValueError as error:
+            raise ValueError(f"sample {name!r}: {error}") from error
+        total += matrix
+        row = {"name": name, **pixel_scores(matrix, class_names)}
+        if sample.instances is not None:
+            found = result.instances
+            if sample.annotated is not None:
+                found = np.where(sample.annotated, found, 0)
+            trues.append(sample.instances)
+            preds.append(found)
+            row |= instance_scores(trues[-1:], preds[-1:])
+        rows.append(row)
+    if not rows:
+        raise ValueError("samples must not be empty. Received: no sample")
+    result_of_all = pixel_scores(total, class_names)
+    if trues:
+        result_of_all |= instance_scores(trues, preds)
+    return {**result_of_all, "confusion_matrix": total.tolist(), "samples": rows}
+
+
+def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
+    """Quotient, NaN where the denominator is zero."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    missing = denominator == 0
+    return np.where(missing, np.nan, numerator / np.where(missing, 1.0, denominator))
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

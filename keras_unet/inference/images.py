@@ -1,0 +1,86 @@
+"""Checks an image that a user passes and gives it a channel axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LAYOUTS = {1: ("(W,)", "(W, C)"), 2: ("(H, W)", "(H, W, C)"), 3: ("(D, H, W)", "(D, H, W, C)")}
+
+
+def as_image(image: Any, rank: int, channels: int | None) -> np.ndarray:
+    """The image as a raw array with a channel axis.
+
+    Args:
+        image: `(*spatial)` (for networks of one channel) or `(*spatial, C)`, any real dtype.
+        rank: Number of spatial axes.
+        channels: Channels that the network takes; None for any number.
+
+    Returns:
+        `(*spatial, C)`, the dtype unchanged.
+
+    Raises:
+        ValueError: If it is no such array, with what to do about it.
+    """
+    if isinstance(image, (str, bytes)) or hasattr(image, "__fspath__"):
+        raise ValueError(
+            "image must be an array; read a file with keras_unet.data.read_image(path) first. "
+            f"Received: image={image!r}"
+        )
+    if isinstance(image, (list, tuple)):
+        raise ValueError(
+            "image must be one array; call predict once for each of several images. Received: a "
+            f"{type(image).__name__} of length {len(image)}"
+        )
+    array = np.asarray(image)
+    check_values(array)
+    return add_channels(array, rank, channels)
+
+
+def check_values(array: np.ndarray) -> None:
+    """Raises a `ValueError` unless all values are finite real numbers (or bool)."""
+    real = array.dtype == bool or (
+        np.issubdtype(array.dtype, np.number) and not np.issubdtype(array.dtype, np.complexfloating)
+    )
+    if not real:
+        raise ValueError(
+            f"image must hold real numbers. Received: {type(array).__name__} of dtype={array.dtype}"
+        )
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise ValueError(
+            "image must be finite; replace the others first (np.nan_to_num). Received: "
+            f"{bad} NaN or infinite values"
+        )
+
+
+def add_channels(array: Any, rank: int, channels: int | None) -> Any:
+    """Adds the channel axis where it is missing, after checking the shape."""
+    plain, full = LAYOUTS[rank]
+    shape = tuple(array.shape)
+    if 0 in shape:
+        raise ValueError(f"image must not be empty. Received: image.shape={shape}")
+    if len(shape) == rank and channels in (1, None):
+        return array[..., None]
+    wanted = f"{channels} channels" if channels != 1 else "1 channel"
+    layouts = f"{plain} or {full}" if channels in (1, None) else full
+    problem = f"image must be {layouts} with {wanted if channels else 'any number of channels'}"
+    if len(shape) == rank + 1 and channels in (shape[-1], None):
+        return array
+    raise ValueError(f"{problem}{_hint(shape, rank, channels)}. Received: image.shape={shape}")
+
+
+def _hint(shape: tuple[int, ...], rank: int, channels: int | None) -> str:
+    """What may have happened to an image of the wrong shape."""
+    if len(shape) == rank:
+        return f"; a grey image is repeated with np.repeat(image[..., None], {channels}, -1)"
+    if len(shape) == rank + 1 and shape[0] == channels:
+        return "; channels come last: np.moveaxis(image, 0, -1)"
+    if len(shape) == rank + 1 and channels == 1 and shape[-1] in (3, 4):
+        return "; make a colour image grey first, image[..., :3].mean(-1)"
+    if len(shape) == rank + 1 and (shape[-1], channels) == (4, 3):
+        return "; drop the alpha channel with image[..., :3]"
+    if len(shape) == rank + 2:
+        return "; predict takes one image without a batch axis, image[0]"
+    return ""

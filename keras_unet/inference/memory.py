@@ -1,0 +1,140 @@
+"""How much memory a tile takes, and which tiles fit into a limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from keras_unet.geometry import TilePlan, UNetGeometry, plan_tiles
+
+if TYPE_CHECKING:
+    import keras
+
+DEFAULT_LIMIT = 2 * 2**30
+"""Bytes of activations that inference may hold at once."""
+
+
+def estimate_memory(model: keras.Model, tile_shape: Sequence[int], batch_size: int = 1) -> int:
+    """Estimates the peak of a model's activations in inference, in bytes.
+
+    Walks the model's graph in the order of execution; a tensor lives from the layer that makes it
+    to the last one that reads it, and a layer's inputs and outputs live together. A layer that is
+    built of other layers counts with its inputs and outputs only, and one that is called more than
+    once only where it is called first.
+
+    Weights, the backend's workspace and memory that it keeps for later come on top. On a CPU a
+    process grew by 1.5 to 1.7 times the estimate with TensorFlow, 3 times with JAX and 7 times
+    with PyTorch (U-Net of 16 filters, tiles of 1212 pixels).
+
+    Args:
+        model: A functional Keras model with one input.
+        tile_shape: Spatial shape of the input in pixels, legal for the model.
+        batch_size: Number of tiles. Defaults to 1.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        ValueError: If the model is not functional.
+
+    Example:
+        >>> estimate_memory(keras_unet.models.UNet(), (572, 572)) // 2**20
+        159
+    """
+    operations, inputs, outputs = _graph(model)
+    tensors = {id(tensor): tensor for part in outputs for tensor in part}
+    shapes = _shapes(model, list(tensors.values()), (batch_size, *tile_shape))
+    sizes = dict(zip(tensors, shapes, strict=True))
+    last_use = {key: index for index, part in enumerate(inputs) for key in map(id, part)}
+    alive: set[int] = set()
+    peak = 0
+    for index in range(len(operations)):
+        alive.update(map(id, outputs[index]))
+        peak = max(peak, sum(sizes[key] for key in alive))
+        alive = {key for key in alive if last_use.get(key, -1) > index}
+    return peak
+
+
+def _graph(model: keras.Model) -> tuple[list, list[list], list[list]]:
+    """Operations in the order of execution with their input and output tensors."""
+    import keras
+
+    try:
+        operations = list(model.operations)
+        outputs = [keras.tree.flatten(operation.output) for operation in operations]
+        inputs = [
+            []
+            if isinstance(operation, keras.layers.InputLayer)
+            else keras.tree.flatten(operation.input)
+            for operation in operations
+        ]
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            "memory can only be estimated for a functional Keras model; choose max_tile yourself. "
+            f"Received: model={model.name!r} ({error})"
+        ) from error
+    return operations, inputs, outputs
+
+
+def _shapes(model: keras.Model, tensors: list, shape: tuple[int, ...]) -> list[int]:
+    """Bytes of every tensor of the graph for one input shape."""
+    import keras
+
+    probe = keras.Model(model.inputs, tensors)
+    (source,) = model.inputs
+    spec = keras.KerasTensor((*shape, source.shape[-1]), source.dtype)
+    results = keras.tree.flatten(probe.compute_output_spec(spec))
+    return [math.prod(result.shape) * _item_size(result.dtype) for result in results]
+
+
+def _item_size(dtype: str) -> int:
+    digits = "".join(character for character in str(dtype) if character.isdigit())
+    return int(digits) // 8 if digits else 1
+
+
+def plan_within(
+    shape: Sequence[int],
+    geometry: UNetGeometry,
+    bytes_of: Callable[[tuple[int, ...]], int],
+    limit: int = DEFAULT_LIMIT,
+) -> TilePlan:
+    """Plans the largest tiles whose memory stays within a limit.
+
+    One pass if it fits; otherwise the axis with the largest tile is divided further, which keeps
+    the context that is computed twice small.
+
+    Args:
+        shape: Spatial shape of the image.
+        geometry: The network's geometry.
+        bytes_of: Memory of one tile of a shape, in bytes.
+        limit: Largest memory in bytes. Defaults to 2 GiB.
+
+    Returns:
+        A `TilePlan`.
+
+    Raises:
+        ValueError: If even the smallest tile does not fit.
+    """
+    plan = plan_tiles(shape, geometry)
+    while (needed := bytes_of(plan.tile_shape)) > limit:
+        # Memory grows with the number of pixels: come close before the estimate is asked again.
+        allowed = limit / needed * math.prod(plan.tile_shape)
+        while math.prod(plan.tile_shape) > allowed:
+            try:
+                plan = _divide(plan)
+            except ValueError as error:
+                raise ValueError(
+                    f"memory_limit is too small: a tile of {plan.tile_shape} pixels takes about "
+                    f"{bytes_of(plan.tile_shape)} bytes and no smaller one is legal. Received: "
+                    f"memory_limit={limit}"
+                ) from error
+    return plan
+
+
+def _divide(plan: TilePlan) -> TilePlan:
+    """The same image with more tiles along the axis of the largest step."""
+    tiles = list(plan.tile_shape)
+    axis = max(range(len(tiles)), key=lambda axis: plan.step[axis])
+    tiles[axis] -= 1
+    return plan_tiles(plan.shape, plan.geometry, max_tile=tiles)

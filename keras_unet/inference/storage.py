@@ -1,0 +1,155 @@
+"""The run folder of a segmenter: `segmenter.json` beside `model.keras`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+FORMAT_VERSION = 1
+CONFIG_NAME = "segmenter.json"
+MODEL_NAME = "model.keras"
+KNOWN_FILES = (CONFIG_NAME, MODEL_NAME, "recipe.yaml")
+"""A folder with one of these belongs to a run and may be written into."""
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Format version -> function that turns such a config into one of the next version."""
+
+
+def save_run(path: str | os.PathLike, model: keras.Model, config: dict[str, Any]) -> Path:
+    """Writes both files; each one appears complete or not at all.
+
+    Args:
+        path: Folder, created where it is missing. Files of a training run in it are kept.
+        model: The model.
+        config: What `segmenter.json` holds besides versions; plain values.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: If `path` is a file or a folder with other things in it.
+    """
+    folder = Path(path)
+    _check_writable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Keras wants the suffix, so the temporary name keeps it.
+    with _replacing(folder / MODEL_NAME, f".writing-{os.getpid()}.keras") as temporary:
+        model.save(temporary)
+    text = json.dumps(
+        {"format_version": FORMAT_VERSION, **config, "versions": versions()}, indent=2
+    )
+    with _replacing(folder / CONFIG_NAME, f".writing-{os.getpid()}.json") as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
+    """Reads both files.
+
+    Args:
+        path: Folder that `save_run` has written.
+
+    Returns:
+        The model, not compiled, and the config in the present format.
+
+    Raises:
+        ValueError: If a file is missing, damaged or of a newer format; the message names it.
+    """
+    import keras
+
+    folder = Path(path)
+    config = read_config(folder)
+    file = folder / MODEL_NAME
+    if not file.is_file():
+        raise ValueError(
+            f"{file} is missing; copy the whole folder, or save the segmenter again. "
+            f"Received: path={str(path)!r}"
+        )
+    try:
+        model = keras.models.load_model(file, compile=False)
+    except Exception as error:
+        raise ValueError(
+            f"{file} cannot be loaded ({type(error).__name__}: {error}). If the file is damaged, "
+            "copy or save it again; if the network has layers of your own, import the module that "
+            f"registers them first. It was written by {config.get('versions', {})}. "
+            f"Received: path={str(path)!r}"
+        ) from error
+    return model, config
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads `segmenter.json` and brings it to the present format."""
+    file = folder / CONFIG_NAME
+    if not file.is_file():
+        raise ValueError(
+            f"{file} is missing, so this is not the folder of a segmenter; Segmenter.save and "
+            f"keras_unet.train write one. Received: path={str(folder)!r}"
+        )
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        version = int(config["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} is damaged ({type(error).__name__}: {error}); copy or save it again. "
+            f"Received: path={str(folder)!r}"
+        ) from error
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{file} has format version {version}, this keras_unet reads up to {FORMAT_VERSION}; "
+            f"upgrade keras_unet (the file was written by {config.get('versions')}). "
+            f"Received: path={str(folder)!r}"
+        )
+    while version < FORMAT_VERSION:
+        config = UPGRADES[version](config)
+        version += 1
+    return config
+
+
+def versions() -> dict[str, str]:
+    """Versions of what writes a run, for messages and reports."""
+    import keras
+    import numpy as np
+
+    from keras_unet._version import __version__
+
+    return {
+        "keras_unet": __version__,
+        "keras": keras.__version__,
+        "backend": keras.config.backend(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _check_writable(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"path must be a folder. Received: path={str(folder)!r}, a file")
+    names = sorted(entry.name for entry in folder.iterdir())
+    if names and not any(name in names for name in KNOWN_FILES):
+        raise ValueError(
+            "path holds other files and no run of keras_unet; choose a new folder. Received: "
+            f"path={str(folder)!r} with {', '.join(names[:5])}"
+        )
+
+
+@contextlib.contextmanager
+def _replacing(target: Path, name: str):
+    """Gives a temporary file in the same folder that replaces the target on success."""
+    temporary = target.with_name(name)
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""Carries out a tile plan: reads tiles with a mirrored border, runs them in batches, stitches.
+
+NumPy only: the network is a function on arrays, the image and the result are anything that can be
+sliced (arrays, memory maps, zarr and dask arrays).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_unet.geometry import Interval, Tile, TilePlan, UNetGeometry
+
+Progress = Callable[[int, int], object]
+"""Called with the numbers of finished and of all tiles."""
+
+
+def read_tile(source: Any, box: tuple[Interval, ...], out: np.ndarray) -> None:
+    """Reads a box that may reach outside the image, where the image is mirrored.
+
+    Only what is visible of the image is read, as one slice; it is mirrored at the image's own
+    border without repeating the border pixel (NumPy's "reflect"), as often as needed. Towards the
+    inside a tile always shows its true neighbours. Where a box reaches outside by more than it
+    shows, the far pixels mirror the visible part; a plan's tiles write nothing that depends on
+    them, because they show `margin + 1` pixels or more.
+
+    Args:
+        source: The image, array-like `(*spatial, C)`.
+        box: Half-open range of pixels along each spatial axis.
+        out: Array of the box's shape and the channels, filled in place.
+    """
+    sizes = source.shape[: len(box)]
+    shown = [
+        (max(start, 0), min(stop, size)) for (start, stop), size in zip(box, sizes, strict=True)
+    ]
+    inner = [
+        slice(low - start, high - start) for (low, high), (start, _) in zip(shown, box, strict=True)
+    ]
+    out[tuple(inner)] = source[tuple(slice(low, high) for low, high in shown)]
+    for axis, part in enumerate(inner):
+        # Axes that were mirrored before are complete, later ones still hold the inner part only.
+        done = (slice(None),) * axis
+        _mirror(np.moveaxis(out[(*done, slice(None), *inner[axis + 1 :])], axis, 0), part)
+
+
+def _mirror(rows: np.ndarray, known: slice) -> None:
+    """Fills `rows` along the first axis; every copy may double what is known of its side."""
+    start, stop = known.start, known.stop
+    if stop - start == 1:  # one pixel is its own mirror image
+        rows[:start] = rows[stop:] = rows[start]
+        return
+    # Only the last copy of a side may be a part, so the edge to mirror at is always the image's.
+    low, high = start, stop
+    while low > 0:
+        count = min(low, stop - low - 1)
+        rows[low - count : low] = rows[low + 1 : low + count + 1][::-1]
+        low -= count
+    while high < len(rows):
+        count = min(len(rows) - high, high - start - 1)
+        rows[high : high + count] = rows[high - 1 - count : high - 1][::-1]
+        high += count
+
+
+def run_tiles(
+    source: Any,
+    plan: TilePlan,
+    run: Callable[[np.ndarray], np.ndarray],
+    batch_size: int = 1,
+) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Runs every tile of a plan and yields it with the output pixels that it writes.
+
+    All batches have the same shape, so that a traced function is traced once: the tiles are shared
+    out evenly, and the last batch is filled up with old tiles whose outputs are dropped. One batch
+    is in memory at a time.
+
+    Args:
+        source: The image, array-like `(*spatial, C)`.
+        plan: From `keras_unet.plan_tiles`.
+        run: The network: float32 `(batch, *tile_shape, C)` -> `(batch, *output_shape, K)`. It must
+            not keep its argument, which is overwritten.
+        batch_size: Largest number of tiles that run at once. Defaults to 1.
+
+    Yields:
+        `(tile, block)`: a `Tile` and its outputs `(*write_shape, K)`, to be used before the next
+        one is asked for.
+
+    Raises:
+        ValueError: If the image does not fit the plan, or the network's output is too small.
+    """
+    if tuple(source.shape[:-1]) != plan.shape:
+        raise ValueError(
+            f"source must be (*spatial, channels) with the plan's spatial shape {plan.shape}. "
+            f"Received: source.shape={tuple(source.shape)}"
+        )
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+    rounds = -(-len(plan) // batch_size)
+    batch_size = -(-len(plan) // rounds)
+    batch = np.zeros((batch_size, *plan.tile_shape, source.shape[-1]), np.float32)
+    for tiles in _chunks(plan, batch_size):
+        for tile, part in zip(tiles, batch, strict=False):
+            read_tile(source, tile.read, part)
+        outputs = run(batch)
+        _check_output(outputs, plan, batch_size)
+        for tile, output in zip(tiles, outputs, strict=False):
+            yield tile, output[tuple(slice(*interval) for interval in tile.crop)]
+
+
+def predict_tiles(
+    source: Any,
+    plan: TilePlan,
+    run: Callable[[np.ndarray], np.ndarray],
+    out: Any = None,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> Any:
+    """Runs a network over an image tile by tile and stitches the outputs.
+
+    Args:
+        source: The image, array-like `(*spatial, C)`: anything with a shape that can be sliced.
+        plan: From `keras_unet.plan_tiles`.
+        run: The network: float32 `(batch, *tile_shape, C)` -> `(batch, *output_shape, K)`.
+        out: Array-like `(*spatial, K)` that is written; defaults to a new float32 array.
+        batch_size: Largest number of tiles that run at once. Defaults to 1.
+        progress: Called with (finished tiles, all tiles) after each one. Defaults to None.
+
+    Returns:
+        `out`, every pixel written exactly once.
+
+    Raises:
+        ValueError: If the image does not fit the plan, or the network's output is too small.
+
+    Example:
+        >>> geometry = UNetGeometry(depth=1, convs_per_level=1)
+        >>> margin = geometry.margin
+        >>> crop = lambda batch: batch[:, margin:-margin, margin:-margin]
+        >>> image = np.random.rand(70, 33, 1).astype("float32")
+        >>> plan = plan_tiles(image.shape[:-1], geometry, max_tile=30)
+        >>> np.array_equal(predict_tiles(image, plan, crop), image)
+        True
+    """
+    for done, (tile, block) in enumerate(run_tiles(source, plan, run, batch_size), start=1):
+        if out is None:
+            out = np.empty((*plan.shape, block.shape[-1]), np.float32)
+        out[tuple(slice(*interval) for interval in tile.write)] = block
+        if progress is not None:
+            progress(done, len(plan))
+    return out
+
+
+def plan_fixed(shape: Sequence[int], geometry: UNetGeometry, tile_shape: Sequence[int]) -> TilePlan:
+    """Plans tiles of exactly one shape, for networks that take no other.
+
+    Args:
+        shape: Spatial shape of the image.
+        geometry: The network's geometry.
+        tile_shape: Input shape of every tile.
+
+    Returns:
+        A `TilePlan`.
+
+    Raises:
+        ValueError: If the tile is not legal, or holds nothing besides its context.
+    """
+    stride, context = geometry.stride, 2 * geometry.margin
+    for size in tile_shape:
+        geometry.check(size)
+    step = tuple((size - context) // stride * stride for size in tile_shape)
+    if min(step) < stride:
+        raise ValueError(
+            f"tiles need more than {context} pixels of context and one step of {stride}; build the "
+            "network for any size, input_shape=(None, ..., channels), and set its weights. "
+            f"Received: tile_shape={tuple(tile_shape)}"
+        )
+    counts = tuple(-(-size // part) for size, part in zip(shape, step, strict=True))
+    return TilePlan(tuple(shape), tuple(tile_shape), counts, step, geometry)
+
+
+def _chunks(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
+    iterator = iter(tiles)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _check_output(outputs: np.ndarray, plan: TilePlan, batch_size: int) -> None:
+    expected = (batch_size, *(plan.geometry.output_size(size) for size in plan.tile_shape))
+    if outputs.shape[:-1] != expected:
+        raise ValueError(
+            f"the network's output must be (batch, *spatial) = {expected} and channels for tiles "
+            f"of {plan.tile_shape} pixels; the geometry does not belong to this network. "
+            f"Received: output shape {outputs.shape}"
+        )

@@ -1,0 +1,14 @@
+"""Keras layers of the package, in `keras.ops` only: they run on TensorFlow, JAX and PyTorch."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "BilinearUpsampling": "bilinear_upsampling",
+        "CenterCrop": "center_crop",
+        "MirrorPadding": "mirror_padding",
+        "RandomWarp": "random_warp",
+        "StartCrop": "start_crop",
+    },
+)

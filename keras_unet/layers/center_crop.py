@@ -1,0 +1,108 @@
+"""Center crop: the "copy and crop" arrows of a valid U-Net."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class CenterCrop(keras.layers.Layer):
+    """Crops the spatial axes around their centre, to a size or to the size of another tensor.
+
+    A valid convolution takes the same number of pixels off both sides, so a skip connection is
+    aligned with its partner only if the crop does too. An odd difference has no centre: it is an
+    error where sizes are known, and where they are not (a graph traced for any size) the output
+    stays one pixel larger than the reference, so that the two cannot be concatenated half a pixel
+    out of place.
+
+    Args:
+        size: Pixels that are kept, one integer for all spatial axes or one per axis. Defaults to
+            None: the layer is called with `[x, reference]` and keeps the size of `reference`.
+        **kwargs: Base layer arguments, such as `name` and `dtype`.
+
+    Input shape:
+        `(batch, *spatial, channels)` with 1 to 3 spatial axes, or a list of two such shapes of the
+        same rank. Sizes may be `None`.
+
+    Output shape:
+        The batch and channels of `x`, the spatial shape of `size` or of `reference`.
+
+    Raises:
+        ValueError: If `size` is not positive or does not match the rank, if `x` is smaller than the
+            target, or if the difference is odd.
+
+    Example:
+        >>> skip, up = np.zeros((1, 64, 68, 512)), np.zeros((1, 56, 60, 512))
+        >>> keras_unet.layers.CenterCrop()([skip, up]).shape
+        (1, 56, 60, 512)
+    """
+
+    def __init__(self, size: int | tuple[int, ...] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if size is not None:
+            size = tuple(size) if isinstance(size, (list, tuple)) else size
+            sizes = size if isinstance(size, tuple) else (size,)
+            if not sizes or any(not isinstance(n, int) or n < 1 for n in sizes):
+                raise ValueError(f"size must be positive integers. Received: size={size}")
+        self.size = size
+
+    def call(self, inputs: Any) -> Any:
+        """Crops `x`, or the first of `[x, reference]`."""
+        x, reference = (inputs, None) if self.size is not None else self._pair(inputs)
+        sizes = keras.ops.shape(x)
+        targets = self._targets(sizes, None if reference is None else keras.ops.shape(reference))
+        box = [
+            self._interval(size, target)
+            for size, target in zip(sizes[1:-1], targets, strict=True)
+        ]
+        return x[(slice(None), *[slice(start, stop) for start, stop in box], slice(None))]
+
+    def _interval(self, size: Any, target: Any) -> tuple[Any, Any]:
+        """Half-open range of the pixels that are kept along one axis; ints or scalar tensors."""
+        margin = (size - target) // 2
+        if isinstance(margin, int) and (margin < 0 or size - 2 * margin != target):
+            raise ValueError(
+                "CenterCrop takes the same number of pixels off both sides, so the difference must "
+                f"be even and not negative. Received: size={size}, target={target}"
+            )
+        return margin, size - margin
+
+    def _targets(self, shape: Any, reference: Any) -> tuple[Any, ...]:
+        rank = len(shape) - 2
+        if reference is not None:
+            if len(reference) != len(shape):
+                raise ValueError(
+                    "x and reference must have the same rank. "
+                    f"Received: shapes {tuple(shape)} and {tuple(reference)}"
+                )
+            return tuple(reference[1:-1])
+        targets = (self.size,) * rank if isinstance(self.size, int) else self.size
+        if targets is None or len(targets) != rank:
+            raise ValueError(
+                f"size needs one number for each of the {rank} spatial axes. "
+                f"Received: size={self.size}"
+            )
+        return targets
+
+    def _pair(self, inputs: Any) -> tuple[Any, Any]:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+            raise ValueError(
+                f"{type(self).__name__} without a size is called with [x, reference]. "
+                f"Received: inputs={inputs}"
+            )
+        return inputs[0], inputs[1]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Shape of the crop; `None` where a size is not known."""
+        shape, reference = (input_shape, None) if self.size is not None else self._pair(input_shape)
+        targets = self._targets(shape, reference)
+        for size, target in zip(shape[1:-1], targets, strict=True):
+            if size is not None and target is not None:
+                self._interval(size, target)
+        return (shape[0], *targets, shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "size": self.size}

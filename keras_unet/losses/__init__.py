@@ -1,0 +1,16 @@
+"""Losses for class maps with per-pixel weights: cross-entropy, soft Dice and their sum."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "CrossentropyDice": "crossentropy_dice",
+        "SeedDistance": "seed_distance",
+        "SoftDice": "soft_dice",
+        "WeightedCrossentropy": "weighted_crossentropy",
+        "check_labels": "labels",
+        "dice_coefficients": "soft_dice",
+        "pixel_crossentropy": "weighted_crossentropy",
+    },
+)

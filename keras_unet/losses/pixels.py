@@ -1,0 +1,145 @@
+"""What losses and metrics share: label maps of any form -> labels and weights of every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+
+def check_class_weights(class_weights: Sequence[float] | None) -> list[float] | None:
+    """Class weights as a list of floats; raises a `ValueError` unless finite and >= 0."""
+    if class_weights is None:
+        return None
+    weights = np.asarray(class_weights, dtype="float64")
+    if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            "class_weights must be a sequence of finite numbers >= 0, one per class. "
+            f"Received: class_weights={class_weights}"
+        )
+    if not weights.any():
+        raise ValueError(
+            f"class_weights must not all be zero. Received: class_weights={class_weights}"
+        )
+    return [float(weight) for weight in weights]
+
+
+def check_num_class_weights(class_weights: Sequence[float], expected: int, what: str) -> None:
+    """Raises a `ValueError` unless there are `expected` class weights."""
+    if len(class_weights) != expected:
+        raise ValueError(
+            f"class_weights needs {expected} numbers, one per {what}. "
+            f"Received: class_weights={list(class_weights)}"
+        )
+
+
+def num_classes_of(y_pred: Tensor) -> int:
+    """Number of classes of logits or probabilities; a single channel stands for two."""
+    channels = y_pred.shape[-1]
+    return 2 if channels == 1 else channels
+
+
+def labels_and_weights(
+    y_true: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor | None = None,
+    class_weights: Sequence[float] | None = None,
+    ignore_class: int | None = None,
+    weights_in_target: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Labels and weights of every pixel, whatever form they come in.
+
+    Args:
+        y_true: `(B, *spatial)` or `(B, *spatial, 1)`, whole numbers of any dtype; with
+            `weights_in_target` `(B, *spatial, 2)`, labels and weights.
+        y_pred: `(B, *spatial, K)`, logits or probabilities; only its shape is used.
+        sample_weight: None, a scalar, `(B,)`, `(B, *spatial)` or `(B, *spatial, 1)`.
+        class_weights: One factor per class. Defaults to None, all one.
+        ignore_class: Label of pixels that get weight zero. Defaults to None.
+        weights_in_target: Whether `y_true` carries the weights.
+
+    Returns:
+        `(labels, weights)`, both `(B, *spatial)`: int32 in `0..K-1` (0 where the label was not),
+        and float32 as the product of all weights. A pixel whose label is no class gets weight 0
+        if it is ignored or has weight 0 anyway, otherwise NaN.
+
+    Raises:
+        ValueError: If shapes do not fit or the number of class weights is wrong.
+    """
+    y_true = ops.convert_to_tensor(y_true)
+    rank = len(y_pred.shape) - 1
+    _check_target(y_true, y_pred, weights_in_target)
+    weights = None
+    if weights_in_target:
+        weights = ops.cast(y_true[..., 1], "float32")
+    if len(y_true.shape) > rank:
+        y_true = y_true[..., 0]
+    labels = ops.cast(y_true, "int32")
+    if sample_weight is not None:
+        given = _broadcast_weights(sample_weight, labels)
+        weights = given if weights is None else weights * given
+    if weights is None:
+        weights = ops.ones_like(labels, dtype="float32")
+    if ignore_class is not None:
+        weights = ops.where(labels == ignore_class, 0.0, weights)
+    num_classes = num_classes_of(y_pred)
+    is_class = ops.logical_and(labels >= 0, labels < num_classes)
+    labels = ops.where(is_class, labels, 0)
+    weights = ops.where(ops.logical_or(is_class, weights == 0), weights, float("nan"))
+    if class_weights is not None:
+        check_num_class_weights(class_weights, num_classes, "class (2 for one sigmoid channel)")
+        table = ops.convert_to_tensor(class_weights, dtype="float32")
+        weights = weights * ops.take(table, labels, axis=0)
+    return labels, weights
+
+
+def _check_target(y_true: Tensor, y_pred: Tensor, weights_in_target: bool) -> None:
+    """Raises a `ValueError` that says what to do where the shapes do not fit."""
+    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    received = f"Received: y_true.shape={true}, y_pred.shape={pred}"
+    if len(pred) < 3:
+        raise ValueError(f"y_pred must be (batch, *spatial, channels). {received}")
+    channels = true[-1] if len(true) == len(pred) else None
+    if weights_in_target and channels != 2:
+        raise ValueError(
+            "With weights_in_target=True y_true must be (batch, *spatial, 2): labels and weights "
+            f"in the last axis. {received}"
+        )
+    if len(true) not in (len(pred) - 1, len(pred)) or (
+        not weights_in_target and channels not in (None, 1)
+    ):
+        raise ValueError(
+            "y_true must be a map of class numbers, (batch, *spatial) or (batch, *spatial, 1); a "
+            f"one-hot map becomes one by argmax over its last axis. {received}"
+        )
+    for a, b in zip(true[: len(pred) - 1], pred[:-1], strict=True):
+        if a is not None and b is not None and a != b:
+            raise ValueError(
+                "y_true and y_pred must have the same batch and spatial sizes; the labels of a "
+                "network with valid padding are cropped to its output, "
+                f"UNetGeometry.output_size(size). {received}"
+            )
+
+
+def _broadcast_weights(sample_weight: Tensor, labels: Tensor) -> Tensor:
+    """Weights of a scalar, one number per image or one per pixel, as float32 like `labels`."""
+    weights = ops.convert_to_tensor(sample_weight, dtype="float32")
+    shape, rank = tuple(weights.shape), len(labels.shape)
+    if len(shape) == rank + 1 and shape[-1] == 1:
+        weights = weights[..., 0]
+    elif 0 < len(shape) < rank and all(size == 1 for size in shape[1:]):
+        weights = ops.reshape(weights, (-1,) + (1,) * (rank - 1))
+    fits = len(weights.shape) in (0, rank) and all(
+        a is None or b is None or a in (1, b)
+        for a, b in zip(weights.shape, labels.shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            "sample_weight must be a scalar, (batch,), (batch, *spatial) or (batch, *spatial, 1). "
+            f"Received: sample_weight.shape={shape} for labels of shape {tuple(labels.shape)}"
+        )
+    return ops.broadcast_to(weights, ops.shape(labels))

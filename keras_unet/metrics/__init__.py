@@ -1,0 +1,9 @@
+"""Measures: streaming Keras metrics for training, and the challenges' own on finished results."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {"Dice": "segmentation", "MeanIoU": "segmentation", "PixelAccuracy": "segmentation"},
+    submodules=("instances", "isbi", "segmentation"),
+)

@@ -1,0 +1,128 @@
+"""How the objects of two label images overlap, and the checks of such images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+LabelImages = np.ndarray | Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Areas of objects and of their intersections, in pixels.
+
+    Attributes:
+        true_ids: Ids of the true objects, ascending.
+        pred_ids: Ids of the predicted objects, ascending.
+        true_areas: Area of each true object.
+        pred_areas: Area of each predicted object.
+        rows: Index into `true_ids` of each pair of objects that overlap.
+        columns: Index into `pred_ids` of each pair.
+        shared: Area of each pair's intersection.
+    """
+
+    true_ids: np.ndarray
+    pred_ids: np.ndarray
+    true_areas: np.ndarray
+    pred_areas: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    shared: np.ndarray
+
+    @cached_property
+    def iou(self) -> np.ndarray:
+        """Intersection over union of each pair."""
+        union = self.true_areas[self.rows] + self.pred_areas[self.columns] - self.shared
+        return self.shared / union
+
+    @cached_property
+    def of_true(self) -> np.ndarray:
+        """Intersection over the area of the true object of each pair."""
+        return self.shared / self.true_areas[self.rows]
+
+    @cached_property
+    def of_pred(self) -> np.ndarray:
+        """Intersection over the area of the predicted object of each pair."""
+        return self.shared / self.pred_areas[self.columns]
+
+    def covering(self) -> np.ndarray:
+        """Indices of the pairs whose intersection is more than half of the true object.
+
+        A true object has at most one such pair; a predicted object may have several.
+        """
+        return np.flatnonzero(2 * self.shared > self.true_areas[self.rows])
+
+
+def overlap(true: np.ndarray, pred: np.ndarray) -> Overlap:
+    """Counts how the objects of two checked label images overlap."""
+    true_ids, true_index = np.unique(true, return_inverse=True)
+    pred_ids, pred_index = np.unique(pred, return_inverse=True)
+    shape = (len(true_ids), len(pred_ids))
+    pairs = (true_index.ravel(), pred_index.ravel())
+    table = sparse.coo_array((np.ones(true.size, dtype=np.int64), pairs), shape=shape).tocsr()
+    keep_true, keep_pred = np.flatnonzero(true_ids), np.flatnonzero(pred_ids)
+    shared = table[keep_true][:, keep_pred].tocoo()
+    return Overlap(
+        true_ids=true_ids[keep_true],
+        pred_ids=pred_ids[keep_pred],
+        true_areas=np.asarray(table.sum(axis=1))[keep_true],
+        pred_areas=np.asarray(table.sum(axis=0))[keep_pred],
+        rows=shared.row,
+        columns=shared.col,
+        shared=shared.data,
+    )
+
+
+def check_labels(image: np.ndarray, name: str) -> np.ndarray:
+    """Checks one label image: whole numbers of 0 and above, at least one axis, not empty."""
+    image = np.asarray(image)
+    if image.ndim == 0 or image.size == 0:
+        raise ValueError(f"{name} must be a label image. Received: {name}.shape={image.shape}")
+    if not np.issubdtype(image.dtype, np.integer):
+        raise ValueError(
+            f"{name} must be a label image of integers, 0 = background and one id per object; "
+            "label a mask by its connected components first. "
+            f"Received: {name}.dtype={image.dtype}"
+        )
+    if image.min() < 0:
+        raise ValueError(f"{name} must not have negative ids. Received: {image.min()}")
+    return image
+
+
+def check_pair(true: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Checks two label images of one shape."""
+    true, pred = check_labels(true, "true"), check_labels(pred, "pred")
+    if true.shape != pred.shape:
+        raise ValueError(
+            "true and pred must have one shape. "
+            f"Received: true.shape={true.shape}, pred.shape={pred.shape}"
+        )
+    return true, pred
+
+
+def image_pairs(true: LabelImages, pred: LabelImages) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Checks one pair of images (arrays), or several (lists or tuples of arrays)."""
+    several = [isinstance(images, (list, tuple)) for images in (true, pred)]
+    if several[0] != several[1]:
+        raise ValueError(
+            "true and pred must be two arrays or two lists of arrays. "
+            f"Received: {type(true).__name__} and {type(pred).__name__}"
+        )
+    if not several[0]:
+        true, pred = [true], [pred]  # type: ignore[list-item]
+    if len(true) != len(pred) or len(true) == 0:
+        raise ValueError(
+            "true and pred must be lists of one length, with an image at least. "
+            f"Received: {len(true)} and {len(pred)} images"
+        )
+    return [check_pair(*images) for images in zip(true, pred, strict=True)]
+
+
+def overlaps(true: LabelImages, pred: LabelImages) -> Iterator[Overlap]:
+    """The overlap of each pair of images."""
+    return (overlap(*images) for images in image_pairs(true, pred))

@@ -1,0 +1,138 @@
+"""The blocks of a U-Net, written once for 1 to 3 spatial axes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_unet.layers.bilinear_upsampling import BilinearUpsampling
+from keras_unet.layers.center_crop import CenterCrop
+
+NORMALIZATIONS = (None, "batch", "group")
+INITIALIZERS = ("he_normal", "caffe_xavier")
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Builds the blocks of one network; each method takes and gives symbolic tensors.
+
+    Functions that add plain Keras layers, not layers of layers, so that every feature map of the
+    network has a name and a shape of its own in `model.summary()`.
+
+    Args:
+        rank: Number of spatial axes, 1 to 3.
+        padding: "valid" or "same".
+        kernel_size: Odd size of the convolutions' kernels. Defaults to 3.
+        convs_per_level: Convolutions that `convolutions` stacks. Defaults to 2.
+        activation: Name, function or configuration of the non-linearity. Defaults to "relu".
+        normalization: None, "batch" or "group" (8 groups, or the largest divisor of 8 that divides
+            the filters), between convolution and activation. Defaults to None.
+        initializer: "he_normal": N(0, 2 / N) with N inputs per output; "caffe_xavier": uniform of
+            variance 1 / N with Caffe's N. Defaults to "he_normal".
+        dtype: Dtype policy of all layers. Defaults to None, the global one.
+    """
+
+    rank: int
+    padding: str
+    kernel_size: int = 3
+    convs_per_level: int = 2
+    activation: Any = "relu"
+    normalization: str | None = None
+    initializer: str = "he_normal"
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        if self.normalization not in NORMALIZATIONS:
+            raise ValueError(
+                f"normalization must be one of {NORMALIZATIONS}. "
+                f"Received: normalization={self.normalization!r}"
+            )
+        if self.initializer not in INITIALIZERS:
+            raise ValueError(
+                f"initializer must be one of {INITIALIZERS}. "
+                f"Received: initializer={self.initializer!r}"
+            )
+
+    def convolutions(self, x: Any, filters: int, name: str) -> Any:
+        """The level's convolutions, each with normalisation and activation."""
+        for number in range(1, self.convs_per_level + 1):
+            x = self._convolution(x, filters, self.kernel_size, f"{name}_conv{number}")
+            x = self._activated(x, f"{name}_conv{number}", normalize=True)
+        return x
+
+    def pool(self, x: Any, name: str) -> Any:
+        """Max pooling of 2 with stride 2."""
+        pooling = getattr(keras.layers, f"MaxPooling{self.rank}D")
+        options = {"data_format": "channels_last", "dtype": self.dtype}
+        return pooling(2, name=f"{name}_pool", **options)(x)
+
+    def up_convolution(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
+        """Up-convolution: a transposed convolution of size 2 and stride 2.
+
+        Its kernels do not overlap, so each output is a sum over one tap of every input channel:
+        the fan-in N is the number of input channels. Keras's own fan-in is wrong here, for it reads
+        the kernel's axes `(*size, out, in)` as `(*size, in, out)`. That mistaken number happens to
+        be what Caffe takes, size**rank * out, so "caffe_xavier" asks Keras for it.
+        """
+        transposed = getattr(keras.layers, f"Conv{self.rank}DTranspose")
+        if self.initializer == "he_normal":
+            initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / x.shape[-1]))
+        else:
+            initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
+        x = transposed(
+            filters,
+            2,
+            strides=2,
+            data_format="channels_last",
+            kernel_initializer=initializer,
+            name=f"{name}_up",
+            dtype=self.dtype,
+        )(x)
+        return self._activated(x, f"{name}_up", normalize=False) if activate else x
+
+    def up_bilinear(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
+        """Bilinear up-sampling by 2 and a 1x1 convolution to `filters` channels.
+
+        The convolution comes first: both are linear and commute, and there it is 4 times cheaper
+        (8 times in 3-D).
+        """
+        x = self._convolution(x, filters, 1, f"{name}_up")
+        x = BilinearUpsampling(2, name=f"{name}_bilinear", dtype=self.dtype)(x)
+        return self._activated(x, f"{name}_up", normalize=False) if activate else x
+
+    def join(self, x: Any, skip: Any, name: str) -> Any:
+        """Concatenates the up-sampled features and, after them, the (cropped) skip connection."""
+        if self.padding == "valid":
+            skip = CenterCrop(name=f"{name}_crop", dtype=self.dtype)([skip, x])
+        return keras.layers.Concatenate(name=f"{name}_concat", dtype=self.dtype)([x, skip])
+
+    def head(self, x: Any, num_classes: int) -> Any:
+        """1x1 convolution to logits, computed in float32 under every dtype policy."""
+        return self._convolution(x, num_classes, 1, "logits", dtype="float32")
+
+    def _convolution(self, x: Any, filters: int, size: int, name: str, dtype: Any = None) -> Any:
+        convolution = getattr(keras.layers, f"Conv{self.rank}D")
+        scale, distribution = (
+            (2.0, "untruncated_normal") if self.initializer == "he_normal" else (1.0, "uniform")
+        )
+        return convolution(
+            filters,
+            size,
+            padding=self.padding,
+            data_format="channels_last",
+            kernel_initializer=keras.initializers.VarianceScaling(scale, "fan_in", distribution),
+            name=name,
+            dtype=dtype or self.dtype,
+        )(x)
+
+    def _activated(self, x: Any, name: str, normalize: bool) -> Any:
+        if normalize and self.normalization == "batch":
+            x = keras.layers.BatchNormalization(name=f"{name}_norm", dtype=self.dtype)(x)
+        elif normalize and self.normalization == "group":
+            groups = math.gcd(8, x.shape[-1])
+            x = keras.layers.GroupNormalization(groups, name=f"{name}_norm", dtype=self.dtype)(x)
+        activation = keras.activations.get(self.activation)
+        return keras.layers.Activation(activation, name=f"{name}_act", dtype=self.dtype)(x)

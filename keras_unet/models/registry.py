@@ -1,0 +1,42 @@
+"""Every architecture by name, imported only when it is made."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_unet.models.segmentation_model import SegmentationModel
+
+# A new architecture is one new file and one new line here: name -> (module, class).
+MODELS = {
+    "unet": ("keras_unet.models.unet", "UNet"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `create` knows, sorted."""
+    return tuple(sorted(MODELS))
+
+
+def create(name: str, **kwargs: Any) -> SegmentationModel:
+    """Makes a model by the name of its architecture.
+
+    Args:
+        name: One of `names()`.
+        **kwargs: Arguments of the architecture's class.
+
+    Returns:
+        A Keras model with a `.geometry`, which gives logits in float32.
+
+    Raises:
+        ValueError: If no architecture has this name.
+
+    Example:
+        >>> model = keras_unet.models.create("unet", num_classes=3, filters=32, padding="same")
+    """
+    if name not in MODELS:
+        known = ", ".join(repr(known) for known in names())
+        raise ValueError(f"there is no such model; there are {known}. Received: name={name!r}")
+    module, cls = MODELS[name]
+    return getattr(importlib.import_module(module), cls)(**kwargs)

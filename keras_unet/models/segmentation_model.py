@@ -1,0 +1,74 @@
+"""What every architecture is: a functional Keras model that knows its geometry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_unet.geometry import UNetGeometry
+
+
+class SegmentationModel(keras.Model):
+    """Base class of the architectures: a functional model, its geometry and its arguments.
+
+    A subclass builds its graph from its arguments and hands everything over. It is saved by its
+    arguments, so that a `.keras` file stays readable when the code that builds the graph changes.
+
+    Args:
+        inputs: Input tensor of the graph, `(batch, *spatial, channels)`.
+        outputs: Logits, `(batch, *spatial, num_classes)`, float32.
+        geometry: Which sizes go in and come out.
+        arguments: The constructor's arguments, plain values, for `get_config`.
+        dtype: The dtype policy of the layers.
+        **kwargs: `name` and `trainable`.
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        geometry: UNetGeometry,
+        arguments: dict[str, Any],
+        dtype: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.dtype_policy = dtype
+        self.geometry = geometry
+        self._arguments = arguments
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Runs the network; a valid one refuses sizes that it would segment out of place."""
+        shape = getattr(inputs, "shape", ())
+        if self.geometry.padding == "valid" and len(shape) == self.geometry.rank + 2:
+            for axis in range(1, len(shape) - 1):
+                if shape[axis] is not None:
+                    self.geometry.check(int(shape[axis]), name=f"inputs.shape[{axis}]")
+        return super().call(inputs, training=training, mask=mask)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **self._arguments,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SegmentationModel:
+        """Makes the model from `get_config`."""
+        return cls(**config)
+
+
+def check_input_shape(input_shape: Any) -> tuple[int | None, ...]:
+    """The shape `(*spatial, channels)` as a tuple, or a `ValueError` that says what is wrong."""
+    shape = tuple(input_shape)
+    known = [size for size in shape[:-1] if size is not None] + list(shape[-1:])
+    if not 2 <= len(shape) <= 4 or any(not isinstance(n, int) or n < 1 for n in known):
+        raise ValueError(
+            "input_shape must be 1 to 3 spatial sizes (None for any) and the number of channels, "
+            f"such as (None, None, 1). Received: input_shape={input_shape}"
+        )
+    return shape

@@ -1,0 +1,214 @@
+"""The U-Net of Ronneberger, Fischer and Brox, and its usual variations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_unet.geometry import UNetGeometry
+from keras_unet.layers.mirror_padding import MirrorPadding
+from keras_unet.layers.start_crop import StartCrop
+from keras_unet.models.blocks import Blocks
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
+
+VARIANTS = ("paper", "release2015")
+UPSAMPLINGS = ("transpose", "bilinear")
+
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class UNet(SegmentationModel):
+    """U-Net: a contracting and an expansive path with skip connections, logits out.
+
+    With its defaults it is the network of the paper (Figure 1): 23 convolutional layers without
+    padding, 64 to 1024 channels, 572 x 572 pixels in and 388 x 388 logits out, 31,030,658
+    parameters for one input channel and two classes. Weights start from N(0, 2 / N) where N is the
+    number of inputs of a neuron, for an up-convolution the number of its input channels.
+
+    `padding="valid"` takes the sizes of `model.geometry` only (`geometry.nearest` finds one) and
+    gives the pixels for which all context was seen. `padding="same"` takes any size >= 1 and gives
+    the same size: it mirrors the image at the end of each axis to a multiple of `2**depth` and
+    crops the logits back; a size that is such a multiple is left as it is.
+
+    What the paper leaves open follows the network file that its authors released: dropout after the
+    convolutions of the two deepest levels of the contracting path (the skip connection is taken
+    after it), and the up-sampled features first in the concatenation. `variant="release2015"` also
+    follows that file where it differs from the paper: ReLU after every up-convolution, the last
+    up-convolution keeps its channels (31,100,354 parameters), Caffe's "xavier" initialisation.
+
+    Args:
+        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
+            Defaults to `(None, None, 1)`.
+        num_classes: Channels of the logits. Defaults to 2.
+        filters: Channels of the first level; they double with every level. Defaults to 64.
+        depth: Number of poolings. Defaults to 4.
+        padding: "valid" or "same". Defaults to "valid".
+        variant: "paper" or "release2015". Defaults to "paper".
+        normalization: None, "batch" or "group", after every convolution but the up-convolutions.
+            Group normalisation takes its statistics over the whole tile, so it is not local: tiled
+            predictions then depend on the tiles and have seams. Batch normalisation is local at
+            inference, but poor with batches of fewer than 4. Defaults to None, as in the paper.
+        dropout: Rate of the dropout, in [0, 1); 0 leaves it out. Defaults to 0.5.
+        upsampling: "transpose" (2x2 up-convolution, the paper) or "bilinear" (needs
+            `padding="same"`, because interpolation clamps at the rim). Defaults to "transpose".
+        activation: Activation function or its name. Defaults to "relu".
+        convs_per_level: Convolutions per level of each path. Defaults to 2.
+        kernel_size: Odd size of their kernels in pixels. Defaults to 3.
+        dtype: Dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. Defaults
+            to None, the global policy.
+        name: Name of the model. Defaults to "unet".
+        **kwargs: `trainable`, as in `keras.Model`.
+
+    Attributes:
+        geometry: The `UNetGeometry`, also after loading.
+
+    Input shape:
+        `(batch, *spatial, channels)`, real numbers, best normalised to a scale near 1.
+
+    Output shape:
+        `(batch, *output, num_classes)`, float32 logits; `output` is `geometry.output_size` of each
+        spatial size.
+
+    Raises:
+        ValueError: If an argument is out of its range, or if a valid network is built with or
+            called at a size that it cannot take; the message names the nearest ones.
+
+    Example:
+        >>> model = keras_unet.models.UNet(input_shape=(572, 572, 1), num_classes=2)
+        >>> model.output_shape, model.count_params(), model.geometry.margin
+        ((None, 388, 388, 2), 31030658, 92)
+        >>> small = keras_unet.models.UNet(filters=16, depth=3, padding="same")
+        >>> small(np.zeros((1, 100, 85, 1))).shape
+        (1, 100, 85, 2)
+
+    Reference:
+        Ronneberger, Fischer, Brox. "U-Net: Convolutional Networks for Biomedical Image
+        Segmentation." MICCAI 2015. doi:10.1007/978-3-319-24574-4_28
+        He, Zhang, Ren, Sun. "Delving Deep into Rectifiers." ICCV 2015. arXiv:1502.01852
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int | None, ...] = (None, None, 1),
+        num_classes: int = 2,
+        filters: int = 64,
+        depth: int = 4,
+        padding: str = "valid",
+        variant: str = "paper",
+        normalization: str | None = None,
+        dropout: float = 0.5,
+        upsampling: str = "transpose",
+        activation: Any = "relu",
+        convs_per_level: int = 2,
+        kernel_size: int = 3,
+        dtype: Any = None,
+        name: str = "unet",
+        **kwargs: Any,
+    ) -> None:
+        # === Arguments ===
+        input_shape = check_input_shape(input_shape)
+        _check(num_classes, filters, variant, dropout, upsampling, padding)
+        released = variant == "release2015"
+        policy = keras.dtype_policies.get(dtype)
+        geometry = UNetGeometry(
+            depth=depth,
+            padding=padding,
+            rank=len(input_shape) - 1,
+            convs_per_level=convs_per_level,
+            kernel_size=kernel_size,
+            upsampling_reach=1 if upsampling == "bilinear" else 0,
+        )
+        fits = _fits(input_shape, geometry)
+
+        # === Layers ===
+        blocks = Blocks(
+            rank=geometry.rank,
+            padding=padding,
+            kernel_size=kernel_size,
+            convs_per_level=convs_per_level,
+            activation=activation,
+            normalization=normalization,
+            initializer="caffe_xavier" if released else "he_normal",
+            dtype=policy,
+        )
+        up = blocks.up_bilinear if upsampling == "bilinear" else blocks.up_convolution
+
+        # === Functional model ===
+        inputs = keras.Input(input_shape, name="image")
+        x = inputs
+        if not fits:
+            x = MirrorPadding(multiple=geometry.stride, name="mirror", dtype=policy)(x)
+        skips = []
+        for level in range(depth + 1):
+            if level:
+                skips.append(x)
+                x = blocks.pool(x, f"contract{level}")
+            x = blocks.convolutions(x, filters * 2**level, f"contract{level + 1}")
+            if dropout and level >= depth - 1:
+                layer = f"contract{level + 1}_dropout"
+                x = keras.layers.Dropout(dropout, name=layer, dtype=policy)(x)
+        for level in reversed(range(depth)):
+            channels = filters * 2**level
+            keeps = released and level == 0
+            x = up(x, 2 * channels if keeps else channels, f"expand{level + 1}", activate=released)
+            x = blocks.join(x, skips[level], f"expand{level + 1}")
+            x = blocks.convolutions(x, channels, f"expand{level + 1}")
+        outputs = blocks.head(x, num_classes)
+        if not fits:
+            outputs = StartCrop(name="crop", dtype="float32")([outputs, inputs])
+
+        # === Configuration ===
+        super().__init__(
+            inputs=inputs,
+            outputs=outputs,
+            geometry=geometry,
+            arguments={
+                "input_shape": input_shape,
+                "num_classes": num_classes,
+                "filters": filters,
+                "depth": depth,
+                "padding": padding,
+                "variant": variant,
+                "normalization": normalization,
+                "dropout": dropout,
+                "upsampling": upsampling,
+                "activation": keras.activations.serialize(keras.activations.get(activation)),
+                "convs_per_level": convs_per_level,
+                "kernel_size": kernel_size,
+            },
+            dtype=policy,
+            name=name,
+            **kwargs,
+        )
+
+
+def _fits(input_shape: tuple[int | None, ...], geometry: UNetGeometry) -> bool:
+    """Whether no input needs padding; a `ValueError` for known sizes that a valid net refuses."""
+    sizes = input_shape[:-1]
+    if geometry.padding == "same":
+        return all(size is not None and geometry.is_legal(size) for size in sizes)
+    for axis, size in enumerate(sizes):
+        if size is not None:
+            geometry.check(size, name=f"input_shape[{axis}]")
+    return True
+
+
+def _check(
+    num_classes: int, filters: int, variant: str, dropout: float, upsampling: str, padding: str
+) -> None:
+    for name, value in {"num_classes": num_classes, "filters": filters}.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive integer. Received: {name}={value}")
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {VARIANTS}. Received: variant={variant!r}")
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(
+            f"upsampling must be one of {UPSAMPLINGS}. Received: upsampling={upsampling!r}"
+        )
+    if upsampling == "bilinear" and padding == "valid":
+        raise ValueError(
+            "bilinear up-sampling clamps at the rim of a tile; use it with padding='same', or "
+            f"upsampling='transpose'. Received: upsampling={upsampling!r}, padding={padding!r}"
+        )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1). Received: dropout={dropout}")

@@ -1,0 +1,77 @@
+"""Facts about a model in words and numbers: what `info` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_unet import models
+from keras_unet.inference.memory import estimate_memory
+from keras_unet.inference.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_unet.training.recipe import Recipe
+
+
+def describe_model(
+    recipe: Recipe,
+    run: str | Path | None = None,
+    *,
+    channels: int = 1,
+    classes: int = 2,
+    size: int = 572,
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Describes a run folder's model, or the one that a recipe would train.
+
+    Args:
+        recipe: Recipe whose model is built where there is no run.
+        run: Run folder. Defaults to None.
+        channels: Image channels of the recipe's model. Defaults to 1.
+        classes: Number of classes of the recipe's model. Defaults to 2.
+        size: Input size in pixels for which sizes and memory are given; the legal size next above
+            it is taken. Defaults to 572.
+
+    Returns:
+        The model, and name -> value of what there is to know about it.
+    """
+    values: dict[str, Any] = {}
+    if run is not None:
+        segmenter = Segmenter.load(run)
+        model = segmenter.model
+        values["target"] = segmenter.target.name
+        values["classes"] = ", ".join(segmenter.class_names)
+        values["normalization"] = str(segmenter.normalization)
+    else:
+        model = models.create(
+            recipe.model,
+            input_shape=(None, None, channels),
+            num_classes=classes,
+            filters=recipe.filters,
+            depth=recipe.depth,
+            padding=recipe.padding,
+            normalization=recipe.normalization,
+            dropout=recipe.dropout,
+            **recipe.model_options,
+        )
+    geometry = model.geometry
+    below, above = geometry.nearest(size)
+    shape = (above,) * geometry.rank
+    around = [above + k * geometry.stride for k in range(-2, 3)]
+    values |= {
+        "parameters": f"{model.count_params():,}",
+        "geometry": f"depth {geometry.depth}, {geometry.padding}, rank {geometry.rank}",
+        "margin (px a side)": geometry.margin,
+        "stride (px)": geometry.stride,
+        "smallest legal size (px)": geometry.min_size,
+        f"legal sizes near {size} (px)": ", ".join(str(n) for n in around if geometry.is_legal(n)),
+        f"output for {above} px": geometry.output_size(above),
+        f"sizes by level for {above} px": " ".join(
+            f"{into}>{out}" for into, out in geometry.level_sizes(above)
+        ),
+        f"memory of a {above} px tile": f"{estimate_memory(model, shape) / 2**20:.0f} MiB to predict",
+    }
+    if below == above:
+        values[f"{size} px is legal"] = "yes"
+    return model, values

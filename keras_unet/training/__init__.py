@@ -1,0 +1,13 @@
+"""Training runs: recipes, the trainer, callbacks and several GPUs."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Recipe": "recipe",
+        "make_strategy": "strategy",
+        "strategy_scope": "strategy",
+        "train": "trainer",
+    },
+)

@@ -1,0 +1,77 @@
+"""The run folder: who it belongs to, and whether a run may start, go on or start over in it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from keras_unet.training.checkpoint import Checkpoint, latest_checkpoint
+from keras_unet.training.recipe import Recipe
+
+RESUME = ("auto", True, False)
+_FOLDERS = ("checkpoint", "tensorboard")
+_FILES = ("log.csv", "model.keras", "segmenter.json")
+
+
+def open_run(
+    folder: Path, recipe: Recipe, samples_checksum: str, resume: str | bool = "auto"
+) -> tuple[Checkpoint | None, dict[str, Any]]:
+    """Makes the run folder with its `recipe.yaml`, or finds the checkpoint in it.
+
+    Args:
+        folder: The run folder.
+        recipe: The recipe of this call.
+        samples_checksum: `checkpoint.checksum` of this call's samples.
+        resume: "auto", True or False, see `train`. Defaults to "auto".
+
+    Returns:
+        The checkpoint to go on from (None for a new run), and what this run's checkpoints note.
+
+    Raises:
+        ValueError: If `resume` is not known, there is nothing to resume, or another run is there.
+    """
+    if resume not in RESUME:
+        raise ValueError(f"resume must be one of {RESUME}. Received: resume={resume!r}")
+    meta = {"recipe": recipe.to_dict(), "samples": samples_checksum}
+    if resume is False:
+        _clear(folder)
+    checkpoint = latest_checkpoint(folder / "checkpoint")
+    if checkpoint is None:
+        if resume is True:
+            raise ValueError(f"{folder} has no checkpoint to resume. Received: resume=True")
+        if (folder / "segmenter.json").exists():
+            raise ValueError(
+                f"{folder} holds a model without a checkpoint; choose another folder, or delete "
+                "the model with resume=False. Received: resume='auto'"
+            )
+    elif resume == "auto":
+        _check_same_run(folder, checkpoint.meta, meta)
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe.save(folder / "recipe.yaml")
+    return checkpoint, meta
+
+
+def _clear(folder: Path) -> None:
+    """Deletes an earlier run; files that are not a run's stay."""
+    for name in _FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    old, new = there["recipe"], here["recipe"]
+    changes = [
+        f"{name}: {old.get(name)!r} there, {new.get(name)!r} here"
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]
+    if there["samples"] != here["samples"]:
+        changes.append("other samples")
+    if changes:
+        raise ValueError(
+            f"{folder} holds another run ({'; '.join(changes)}); choose another folder, go on "
+            "with that run's weights with resume=True, or delete it with resume=False. "
+            "Received: resume='auto'"
+        )

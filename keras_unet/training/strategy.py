@@ -1,0 +1,95 @@
+"""Several GPUs by name: `tf.distribute.MirroredStrategy` for recipes and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+import keras
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+STRATEGIES = ("default", "mirrored")
+
+
+def make_strategy(
+    name: str | None = None, devices: Sequence[str] | None = None
+) -> tf.distribute.Strategy | None:
+    """Makes a distribution strategy by its name.
+
+    The model, its optimiser and its metrics are created under `strategy.scope()`; each step's
+    batch is divided among the devices, so the batch size is the *global* one, and with this
+    package's losses the gradients are those of one device with that batch.
+
+    Args:
+        name: "default" (or "none", or None) for a single device, or "mirrored" for a copy of the
+            model on each device. Defaults to None.
+        devices: Names such as "GPU:0", for "mirrored" only. Defaults to None: all visible GPUs,
+            without a GPU all logical CPU devices. One device is fine.
+
+    Returns:
+        A `tf.distribute.MirroredStrategy`, or None for the default.
+
+    Raises:
+        ValueError: If the name is unknown, a device is not there, `devices` are given without
+            "mirrored", or the backend is not TensorFlow.
+
+    Example:
+        >>> strategy = make_strategy("mirrored")
+        >>> with strategy.scope():
+        ...     model = keras_unet.models.UNet()
+        ...     model.compile("adam", keras_unet.losses.WeightedCrossentropy())
+        >>> model.fit(dataset.batch(4 * strategy.num_replicas_in_sync))
+    """
+    if name is None or name == "none":
+        name = "default"
+    if name not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {STRATEGIES}. Received: strategy={name!r}")
+    if name == "default":
+        if devices is not None:
+            raise ValueError(
+                'devices need strategy="mirrored"; one device is chosen with tf.device or '
+                f"CUDA_VISIBLE_DEVICES. Received: devices={devices}"
+            )
+        return None
+    if keras.config.backend() != "tensorflow":
+        raise ValueError(
+            'strategy="mirrored" is tf.distribute and needs the TensorFlow backend. On JAX use '
+            "keras.distribution.set_distribution(keras.distribution.DataParallel()). "
+            f"Received: strategy={name!r} on the {keras.config.backend()} backend"
+        )
+    import tensorflow as tf
+
+    visible = [_short(device.name) for device in tf.config.list_logical_devices()]
+    if devices is None:
+        gpus = [device for device in visible if device.startswith("GPU")]
+        devices = gpus or [device for device in visible if device.startswith("CPU")]
+    missing = [device for device in devices if _short(device) not in visible]
+    if missing or not devices:
+        raise ValueError(
+            f"devices must be some of the visible {visible}. Received: devices={list(devices)}"
+        )
+    return tf.distribute.MirroredStrategy([_short(device) for device in devices])
+
+
+def strategy_scope(strategy: tf.distribute.Strategy | str | None) -> AbstractContextManager:
+    """The scope to create model, optimiser and metrics in; does nothing for the default.
+
+    Args:
+        strategy: A strategy, a name for `make_strategy`, or None.
+
+    Example:
+        >>> with strategy_scope("mirrored"):
+        ...     model = keras_unet.models.UNet()
+    """
+    if strategy is None or isinstance(strategy, str):
+        strategy = make_strategy(strategy)
+    return nullcontext() if strategy is None else strategy.scope()
+
+
+def _short(device: str) -> str:
+    """`/device:GPU:0`, `/gpu:0` and `GPU:0` -> `GPU:0`."""
+    kind, _, index = device.rsplit("/", 1)[-1].upper().removeprefix("DEVICE:").partition(":")
+    return f"{kind}:{index or 0}"

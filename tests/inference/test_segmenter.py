@@ -1,0 +1,340 @@
+"""The whole way from an image to classes, with networks whose answer is known and small U-Nets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_unet import Sample, Segmenter, UNetGeometry
+from keras_unet.data import Normalization
+from keras_unet.models import UNet
+from keras_unet.targets import ClassTarget
+
+pytestmark = [pytest.mark.core, pytest.mark.backend]
+
+RAW = Normalization("none")
+PLAIN = ClassTarget(weights=None)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.asarray(x)))
+
+
+def rng_image(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def compare_model(rank=2, channels=1, shape=None, **options):
+    """Logits 0 and the mean of the channels, as a network of some geometry: it only crops."""
+    geometry = UNetGeometry(rank=rank, **{"depth": 1, "convs_per_level": 1, **options})
+    inputs = keras.Input(shape or (*(None,) * rank, channels))
+    x = inputs
+    if geometry.padding == "valid":
+        x = getattr(keras.layers, f"Cropping{rank}D")(geometry.margin)(x)
+    outputs = getattr(keras.layers, f"Conv{rank}D")(2, 1)(x)
+    model = keras.Model(inputs, outputs, name="compare")
+    kernel = np.zeros((*(1,) * rank, channels, 2), np.float32)
+    kernel[..., 1] = 1 / channels
+    model.set_weights([kernel, np.zeros(2, np.float32)])
+    model.geometry = geometry
+    return model
+
+
+def tiny_unet(**options):
+    keras.utils.set_random_seed(7)
+    return UNet(**{"filters": 4, "depth": 2, "dropout": 0, **options})
+
+
+CASES = [
+    ((23, 40), {"max_tile": 20}, {}),
+    ((23, 40), {}, {}),
+    ((1, 1), {}, {}),
+    ((1, 30), {"max_tile": (14, 18)}, {}),
+    ((23, 40), {"max_tile": 20, "batch_size": 3}, {"padding": "same"}),
+    ((23, 40), {}, {"shape": (20, 24, 1)}),
+    ((41,), {"max_tile": 20}, {"rank": 1}),
+    ((5, 12, 9), {"max_tile": 16}, {"rank": 3}),
+]
+
+
+@pytest.mark.parametrize(("shape", "options", "model_options"), CASES)
+def test_known_network(shape, options, model_options):
+    """A pixel is an object where the logit 'image' exceeds 0."""
+    image = rng_image(*shape) - 0.5
+    image.flat[0] = 0.4
+    segmenter = Segmenter(compare_model(**model_options), PLAIN, RAW, **options)
+    result = segmenter.predict(image)
+    expected = sigmoid(image)
+    np.testing.assert_allclose(result.probabilities[..., 1], expected, atol=1e-6)
+    np.testing.assert_array_equal(result.classes, image > 0)
+    np.testing.assert_array_equal(result.instances > 0, image > 0)
+    assert result.probabilities.dtype == np.float32
+    assert result.classes.dtype == result.instances.dtype == np.int32
+    assert result.count == result.instances.max() >= 1
+    assert result.areas.sum() == (image > 0).sum()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int16", "float16", "float64"])
+def test_every_dtype_and_the_default_normalization(dtype):
+    """Contrast is what counts: the same picture in every dtype gives the same classes."""
+    image = np.zeros((21, 34))
+    image[4:9, 5:20] = 1
+    model = compare_model()
+    model.set_weights([model.get_weights()[0], np.array([0.5, 0], np.float32)])
+    high = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    result = Segmenter(model).predict((image * high).astype(dtype))
+    np.testing.assert_array_equal(result.classes, image)
+    assert result.count == 1
+    np.testing.assert_array_equal(result.areas, [75])
+
+
+def test_the_whole_image_is_normalised_not_its_tiles():
+    ramp = np.tile(np.linspace(0, 1000, 64, dtype=np.float32), (20, 1))
+    segmenter = Segmenter(compare_model(), PLAIN, Normalization("zscore"), max_tile=16)
+    result = segmenter.predict(ramp)
+    np.testing.assert_array_equal(result.classes, ramp > ramp.mean())
+
+
+def test_colour():
+    image = rng_image(13, 17, 3) - 0.5
+    result = Segmenter(compare_model(channels=3), PLAIN, RAW).predict(image)
+    expected = sigmoid(image.mean(-1))
+    np.testing.assert_allclose(result.probabilities[..., 1], expected, atol=1e-6)
+
+
+# === Tiles of real networks ===
+
+
+@pytest.mark.parametrize("shape", [(61, 83), (33, 140)])
+def test_valid_network_equals_the_whole_image(shape):
+    image, model = rng_image(*shape), tiny_unet()
+    whole = Segmenter(model, PLAIN, RAW).predict(image).probabilities
+    assert len(Segmenter(model, max_tile=76).plan(shape)) > 1
+    for max_tile in (76, (60, 92)):
+        tiled = Segmenter(model, PLAIN, RAW, max_tile=max_tile).predict(image).probabilities
+        np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6)
+    assert np.ptp(whole[..., 1]) > 1e-3
+
+
+def test_valid_network_is_exact_for_equal_tile_shapes():
+    """An image and a part of it, moved on the pooling grid: the same pixels in other tiles."""
+    model = tiny_unet(input_shape=(76, 92, 1))
+    geometry = model.geometry
+    large = rng_image(120, 110)
+    top, left = 5 * geometry.stride, 3 * geometry.stride
+    whole = Segmenter(model, PLAIN, RAW).predict(large).probabilities
+    part = Segmenter(model, PLAIN, RAW).predict(large[top:, left:]).probabilities
+    margin = geometry.margin  # near the cut the part is mirrored
+    np.testing.assert_array_equal(part[margin:, margin:], whole[top + margin :, left + margin :])
+    batched = Segmenter(model, PLAIN, RAW, batch_size=4).predict(large).probabilities
+    np.testing.assert_allclose(batched, whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("upsampling", ["transpose", "bilinear"])
+def test_same_network_is_mirrored_by_its_receptive_field(upsampling):
+    """Against the network itself on an image with far more context than it needs."""
+    model = tiny_unet(padding="same", upsampling=upsampling)
+    image = rng_image(49, 62)
+    pad = 2 * model.geometry.margin
+    padded = np.pad(image, pad, "reflect")
+    logits = keras.ops.convert_to_numpy(model(padded[None, ..., None], training=False))[0]
+    expected = PLAIN.activate(logits[pad : pad + 49, pad : pad + 62])
+    for max_tile in (None, 4 * (2 * model.geometry.margin // 4) + 16):
+        segmenter = Segmenter(model, PLAIN, RAW, max_tile=max_tile)
+        result = segmenter.predict(image)
+        np.testing.assert_allclose(result.probabilities, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_volumes(padding):
+    model = tiny_unet(input_shape=(None, None, None, 1), depth=1, filters=2, padding=padding)
+    image = rng_image(5, 12, 9)
+    whole = Segmenter(model, PLAIN, RAW).predict(image).probabilities
+    tiled = Segmenter(model, PLAIN, RAW, max_tile=24).predict(image).probabilities
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5)
+
+
+def test_memory_limit_decides_the_tiles():
+    model = tiny_unet()
+    one = Segmenter(model, memory_limit=2**30).plan((400, 300))
+    many = Segmenter(model, memory_limit=2**21).plan((400, 300))
+    assert len(one) == 1 < len(many)
+
+
+# === Test-time augmentation ===
+
+
+@pytest.mark.parametrize(("tta", "turn"), [("flips", np.fliplr), ("d4", np.rot90)])
+def test_augmented_predictions_turn_with_the_image(tta, turn):
+    segmenter = Segmenter(tiny_unet(), PLAIN, RAW, tta=tta, max_tile=76)
+    image = rng_image(34, 47)
+    expected = turn(segmenter.predict(image).probabilities)
+    result = segmenter.predict(turn(image)).probabilities
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6)
+    plain = Segmenter(tiny_unet(), PLAIN, RAW).predict(image).probabilities
+    assert np.abs(turn(plain) - expected).max() > 1e-4
+
+
+def test_mean_of_rotations_of_a_network_that_does_not_mind():
+    """Away from the border the known network gives nearly the smooth image itself."""
+    y, x = np.mgrid[:40, :51]
+    image = (np.sin(x / 8) * np.cos(y / 9)).astype(np.float32)
+    result = Segmenter(compare_model(), PLAIN, RAW, tta="paper7").predict(image)
+    expected = sigmoid(image)
+    assert np.abs(result.probabilities[..., 1] - expected)[3:-3, 3:-3].max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("average", "middle"),
+    [("scores", sigmoid(4)), ("probabilities", (sigmoid(0) + sigmoid(8)) / 2)],
+)
+def test_what_is_averaged(average, middle):
+    """The logit is the pixel to the left, in the mirror image the one to the right."""
+    inputs = keras.Input((None, None, 1))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
+    kernel = np.zeros((3, 3, 1, 2), np.float32)
+    kernel[1, 0, 0, 1] = 1
+    model.set_weights([kernel, np.zeros(2, np.float32)])
+    geometry = UNetGeometry(depth=0, convs_per_level=1)
+    options = {"geometry": geometry, "tta": "flips", "average": average}
+    result = Segmenter(model, PLAIN, RAW, **options).predict(np.array([[0.0, 4.0, 8.0]]))
+    expected = [sigmoid(4), middle, sigmoid(4)]  # mirroring: both neighbours of the rim are 4
+    np.testing.assert_allclose(result.probabilities[0, :, 1], expected, atol=1e-6)
+
+
+# === Progress ===
+
+
+def test_progress():
+    calls = []
+    segmenter = Segmenter(compare_model(), max_tile=20, tta="flips")
+    segmenter.predict(rng_image(30, 12), progress=lambda *args: calls.append(args))
+    assert calls == [(done, 12) for done in range(1, 13)]
+
+
+def test_progress_bar_is_for_the_terminal_only(capsys):
+    Segmenter(compare_model()).predict(rng_image(5, 6), progress=True)
+    silent = Segmenter(compare_model())
+    capsys.readouterr()
+    silent.predict(rng_image(5, 6))
+    assert capsys.readouterr() == ("", "")
+
+
+# === Evaluation ===
+
+
+def test_evaluate():
+    image = np.full((9, 14, 1), -1.0)
+    image[2:5, 3:9] = 1
+    truth = np.zeros((9, 14), int)
+    truth[2:5, 3:8] = 7
+    sample = Sample(image, instances=truth, name="a")
+    scores = Segmenter(compare_model(), PLAIN, RAW).evaluate([sample])
+    assert scores["iou"]["object"] == pytest.approx(15 / 18)
+    assert scores["seg"] == pytest.approx(15 / 18)
+    assert scores["samples"][0]["name"] == "a"
+
+
+# === Saving ===
+
+
+def test_round_trip_in_a_fresh_process(tmp_path):
+    target = ClassTarget(3, min_size=5, threshold=0.4, weights={"w0": 5.0})
+    names = ["background", "nucleus", "wall"]
+    segmenter = Segmenter(
+        tiny_unet(num_classes=3, normalization="batch"),
+        target,
+        Normalization("zscore", per_channel=False),
+        max_tile=(76, 92),
+        tta="flips",
+        average="scores",
+        class_names=names,
+    )
+    image = rng_image(40, 57)
+    expected = segmenter.predict(image)
+    segmenter.save(tmp_path / "run")
+    np.save(tmp_path / "image.npy", image)
+    code = (
+        "import sys, numpy as np, keras_unet as ku\n"
+        "segmenter = ku.Segmenter.load(sys.argv[1] + '/run')\n"
+        "result = segmenter.predict(np.load(sys.argv[1] + '/image.npy'))\n"
+        "np.save(sys.argv[1] + '/result.npy', result.probabilities)\n"
+        "print(segmenter)"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": keras.config.backend()}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = np.load(tmp_path / "result.npy")
+    np.testing.assert_allclose(result, expected.probabilities, rtol=0, atol=1e-6)
+    assert done.stdout.strip().endswith(repr(segmenter))
+    loaded = Segmenter.load(tmp_path / "run")
+    assert loaded.get_config() == segmenter.get_config()
+    assert loaded.target.get_config() == target.get_config()
+
+
+def test_an_incomplete_config_is_named(tmp_path):
+    Segmenter(compare_model(), geometry=UNetGeometry(depth=1, convs_per_level=1)).save(tmp_path)
+    file = tmp_path / "segmenter.json"
+    config = json.loads(file.read_text())
+    del config["normalization"]
+    file.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"segmenter\.json does not describe.*'normalization'"):
+        Segmenter.load(tmp_path)
+
+
+# === Errors ===
+
+
+def no_geometry():
+    inputs = keras.Input((None, None, 1))
+    return keras.Model(inputs, keras.layers.Conv2D(2, 1)(inputs), name="plain")
+
+
+def other_rank():
+    model = compare_model()
+    model.geometry = UNetGeometry(rank=3)
+    return model
+
+
+def test_geometry_may_be_given():
+    geometry = UNetGeometry(depth=0, padding="same")
+    assert Segmenter(no_geometry(), geometry=geometry).geometry is geometry
+
+
+ILL_CASES = [
+    (no_geometry, {}, "no geometry; pass one.*'plain'"),
+    (other_rank, {}, r"3 spatial axes\. Received: model.input_shape"),
+    (lambda: compare_model(shape=(20, None, 1)), {}, "all free or all fixed"),
+    (compare_model, {"target": ClassTarget(3)}, "'classes' needs 3 outputs"),
+    (compare_model, {"tta": "all"}, "tta must be"),
+    (compare_model, {"average": "votes"}, "average must be"),
+    (compare_model, {"batch_size": 0}, "batch_size=0"),
+    (compare_model, {"max_tile": 9}, "max_tile=9"),
+    (compare_model, {"max_tile": (20, 20, 20)}, r"max_tile=\(20, 20, 20\)"),
+    (compare_model, {"class_names": ["a", "b", "c"]}, "2 different names"),
+    (compare_model, {"class_names": ["a", "a"]}, "2 different names"),
+    (compare_model, {"class_names": "ab"}, "2 different names"),
+]
+
+
+@pytest.mark.parametrize(("make", "options", "message"), ILL_CASES)
+def test_errors(make, options, message):
+    with pytest.raises(ValueError, match=message):
+        Segmenter(make(), **options)
+
+
+def test_images_are_checked():
+    with pytest.raises(ValueError, match="NaN"):
+        Segmenter(compare_model()).predict(np.array([[np.nan, 1], [2, 3]]))

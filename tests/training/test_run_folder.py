@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from keras_unet.training.checkpoint import TrainingState
+from keras_unet.training.recipe import Recipe
+from keras_unet.training.run_folder import open_run
+
+pytestmark = pytest.mark.core
+
+RECIPE = Recipe(steps=10)
+
+
+def begun(folder, recipe=RECIPE, samples="abc"):
+    """A run folder with a checkpoint at step 5."""
+    _, meta = open_run(folder, recipe, samples)
+    TrainingState(step=5, meta=meta).save(folder / "checkpoint")
+    return folder
+
+
+def test_new_folder_gets_the_recipe(tmp_path):
+    checkpoint, meta = open_run(tmp_path / "a" / "b", RECIPE, "abc")
+    assert checkpoint is None
+    assert Recipe.from_file(tmp_path / "a" / "b" / "recipe.yaml") == RECIPE
+    assert meta == {"recipe": RECIPE.to_dict(), "samples": "abc"}
+
+
+@pytest.mark.parametrize("resume", ["auto", True])
+def test_same_run_goes_on(tmp_path, resume):
+    checkpoint, _ = open_run(begun(tmp_path), RECIPE, "abc", resume)
+    assert checkpoint.step == 5
+
+
+def test_other_recipe_goes_on_when_told(tmp_path):
+    longer = RECIPE.replace(steps=20)
+    checkpoint, meta = open_run(begun(tmp_path), longer, "other", resume=True)
+    assert checkpoint.step == 5
+    assert meta["recipe"]["steps"] == 20
+    assert Recipe.from_file(tmp_path / "recipe.yaml") == longer
+
+
+def test_start_over_deletes_the_run_only(tmp_path):
+    begun(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "model.keras").write_text("old")
+    (tmp_path / "segmenter.json").write_text("{}")
+    checkpoint, _ = open_run(tmp_path, RECIPE, "abc", resume=False)
+    assert checkpoint is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "recipe.yaml"]
+
+
+def test_recipe_without_checkpoint_may_change(tmp_path):
+    RECIPE.save(tmp_path / "recipe.yaml")  # killed before its first checkpoint
+    checkpoint, _ = open_run(tmp_path, RECIPE.replace(seed=4), "abc")
+    assert checkpoint is None
+
+
+ILL_RUNS = [
+    ({"recipe": RECIPE.replace(steps=20, seed=4)}, r"steps: 10 there, 20 here; seed: 0 there, 4"),
+    ({"samples_checksum": "xyz"}, r"other samples.*resume=False"),
+    ({"resume": "always"}, "resume must be one of"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), ILL_RUNS)
+def test_ill_runs(tmp_path, changes, message):
+    arguments = {"recipe": RECIPE, "samples_checksum": "abc", **changes}
+    with pytest.raises(ValueError, match=message):
+        open_run(begun(tmp_path), **arguments)
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(ValueError, match="has no checkpoint to resume"):
+        open_run(tmp_path, RECIPE, "abc", resume=True)
+
+
+def test_a_model_without_checkpoint_is_not_overwritten(tmp_path):
+    (tmp_path / "segmenter.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds a model without a checkpoint"):
+        open_run(tmp_path, RECIPE, "abc")

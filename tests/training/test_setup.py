@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keras_unet.data.sample import Sample
+from keras_unet.training.recipe import Recipe
+from keras_unet.training.setup import Setup, build_network, make_target, split_samples
+
+pytestmark = pytest.mark.core
+
+
+def sample(index=0, channels=1, shape=(20, 24)):
+    ids = np.zeros(shape, np.int32)
+    ids[2:8, 3:9], ids[10:16, 12:20] = 1, 2
+    image = np.random.default_rng(index).random((*shape, channels), np.float32)
+    return Sample(image, ids, name=str(index))
+
+
+SAMPLES = [sample(index) for index in range(10)]
+
+
+def names(samples):
+    return "".join(one.name for one in samples)
+
+
+SPLITS = [
+    (None, "0123456789", ""),
+    (0, "0123456789", ""),
+    (3, "0123456", "789"),
+    (0.2, "01234567", "89"),
+    (0.01, "012345678", "9"),
+    (6, "0123", "4578"),  # four spread over six
+]
+
+
+@pytest.mark.parametrize(("validation", "training", "held_out"), SPLITS)
+def test_split(validation, training, held_out):
+    found = split_samples(SAMPLES, validation, most=4)
+    assert tuple(map(names, found)) == (training, held_out)
+
+
+def test_given_samples_are_taken():
+    training, held_out = split_samples(SAMPLES[:8], SAMPLES[8:], most=4)
+    assert (names(training), names(held_out)) == ("01234567", "89")
+
+
+ILL_SPLITS = [10, -1, 1.0, 0.99, -0.5, True, 1.5]
+
+
+@pytest.mark.parametrize("validation", ILL_SPLITS)
+def test_ill_splits(validation):
+    with pytest.raises(ValueError, match="leave one to train on"):
+        split_samples(SAMPLES, validation, most=4)
+
+
+def test_a_sample_in_both_is_refused():
+    with pytest.raises(ValueError, match="validation sample 1 '3' is also a training sample"):
+        split_samples(SAMPLES[:5], [SAMPLES[7], SAMPLES[3]], most=4)
+
+
+TINY = Recipe(filters=2, depth=1)
+
+
+def test_setup_settles_what_the_recipe_leaves_open(caplog):
+    recipe = TINY.replace(class_weights="balanced")
+    setup = Setup.check(recipe, [sample(channels=3)], [])
+    assert setup.network.input_shape == (None, None, None, 3)
+    assert setup.network.output_shape[-1] == setup.target.num_outputs == 2
+    assert setup.tile == 24
+    assert setup.table.pixels == (480 - 36 - 48, 84)
+    weights = setup.target.get_config()["class_weights"]
+    assert weights == pytest.approx([480 / (2 * 396), 480 / (2 * 84)])
+
+
+def test_number_of_classes_is_counted():
+    classes = np.zeros((20, 24), int)
+    classes[4:9, 5:9], classes[11:15, 12:20] = 1, 2
+    semantic = Sample(SAMPLES[0].image, classes=classes)
+    assert Setup.check(TINY, [semantic], []).target.num_outputs == 3
+    four = TINY.replace(target_options={"num_classes": 4})
+    assert Setup.check(four, [semantic], []).target.num_outputs == 4
+
+
+def test_batch_norm_with_few_tiles_warns(caplog):
+    Setup.check(TINY.replace(batch_size=1), SAMPLES, [])
+    assert "batch normalisation over 1 tile" in caplog.text
+
+
+ILL_SETUPS = [
+    (TINY, [sample(channels=3)], "same number of axes and channels"),
+    (TINY.replace(model="ynet"), [], "ynet"),
+    (TINY.replace(model_options={"colour": 1}), [], "model_options do not fit 'unet'"),
+    (TINY.replace(target="stars"), [], "stars"),
+    (TINY.replace(target_options={"w1": 1}), [], "target_options do not fit 'classes'"),
+    (TINY.replace(tile=31), [], "nearest are 30 and 32"),
+    (TINY.replace(target="seeds", class_weights="balanced"), [], "are for target='classes'"),
+]
+
+
+@pytest.mark.parametrize(("recipe", "held_out", "message"), ILL_SETUPS)
+def test_ill_setups(recipe, held_out, message):
+    with pytest.raises(ValueError, match=message):
+        Setup.check(recipe, SAMPLES[:2], held_out)
+
+
+def test_class_weights_as_given():
+    setup = Setup.check(TINY, SAMPLES[:1], [])
+    target = make_target(TINY.replace(class_weights=[1, 3]), setup.table)
+    assert list(target.get_config()["class_weights"]) == [1, 3]
+
+
+def test_precision_is_of_the_network_that_trains():
+    setup = Setup.check(TINY.replace(precision="mixed_bfloat16"), SAMPLES[:1], [])
+    trained = setup.build_network("mixed_bfloat16")
+    assert trained.dtype_policy.name == "mixed_bfloat16"
+    assert setup.network.dtype_policy.name == "float32"
+    assert trained.output.dtype == "float32"
+
+
+def test_rank_three():
+    network = build_network(TINY, (None, None, None, 1), 2)
+    assert network.geometry.rank == 3

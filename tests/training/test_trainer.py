@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_unet as ku
+from keras_unet.data.sample import Sample
+from keras_unet.training import Recipe, train
+from keras_unet.training.checkpoint import latest_checkpoint
+
+pytestmark = pytest.mark.core
+
+TINY = Recipe(
+    filters=2,
+    depth=1,
+    dropout=0.5,  # its random numbers must be restored, too
+    tile=32,
+    batch_size=4,
+    steps=7,
+    validate_every=3,
+    warmup=0.2,
+    ema=0.5,
+    tensorboard=False,
+)
+
+
+def disks(seed=0, shape=(40, 52)):
+    """Bright disks on a dark, noisy ground."""
+    random = np.random.default_rng(seed)
+    rows, cols = np.indices(shape)
+    ids = np.zeros(shape, np.int32)
+    for number, (row, col) in enumerate([(8, 8), (12, 34), (28, 14), (30, 42)] * 3, start=1):
+        row, col = row + random.integers(-3, 4), col + random.integers(-3, 4)
+        ids[(rows - row) ** 2 + (cols - col) ** 2 < 30] = number
+    image = 60 + 120 * (ids > 0) + 20 * random.standard_normal(shape)
+    return Sample(image[..., None].clip(0, 255).astype(np.uint8), ids, name=f"disks{seed}")
+
+
+SAMPLES = [disks(seed) for seed in range(4)]
+
+
+class At(keras.callbacks.Callback):
+    """Calls a function after a number of steps of this session."""
+
+    def __init__(self, step, function):
+        super().__init__()
+        self.left = step
+        self.function = function
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            self.function()
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def read_log(folder):
+    with open(folder / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_run(one, other):
+    """Equal bit for bit: every variable of the last checkpoint, the log, the model that is kept."""
+    left, right = (latest_checkpoint(folder / "checkpoint") for folder in (one, other))
+    assert left.step == right.step
+    assert left.groups.keys() == right.groups.keys()
+    for group in left.groups:
+        for a, b in zip(left.groups[group], right.groups[group], strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=group)
+    for a, b in zip(left.history, right.history, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    kept = [ku.Segmenter.load(folder).model.get_weights() for folder in (one, other)]
+    for a, b in zip(*kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run without interruption."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    segmenter = train(SAMPLES, TINY, folder, validation=1, progress=False)
+    return folder, segmenter
+
+
+def test_run_folder(whole):
+    folder, segmenter = whole
+    names = ["checkpoint", "log.csv", "model.keras", "recipe.yaml", "segmenter.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert Recipe.from_file(folder / "recipe.yaml") == TINY
+    rows = read_log(folder)
+    assert [row["step"] for row in rows] == ["3", "6", "7"]  # the last part is shorter
+    assert all(np.isfinite(float(row[key])) for row in rows for key in ("loss", "iou"))
+    assert all(0 <= float(row["val_mean_iou"]) <= 1 for row in rows)
+    assert isinstance(segmenter, ku.Segmenter)
+    assert segmenter.normalization.mode == "percentile"
+
+
+def test_best_weights_are_kept(whole):
+    folder, segmenter = whole
+    best = max(float(row["val_mean_iou"]) for row in read_log(folder))
+    assert segmenter.evaluate(SAMPLES[-1:])["mean_iou"] == pytest.approx(best, abs=1e-6)
+
+
+def test_result_is_for_one_device_and_any_size(whole):
+    _, segmenter = whole
+    result = segmenter.predict(disks(7, (61, 45)).image)
+    assert result.classes.shape == (61, 45)
+    assert not segmenter.model.compiled
+
+
+def test_same_seed_same_run_other_seed_other_run(whole, tmp_path):
+    folder, _ = whole
+    train(SAMPLES, TINY, tmp_path / "again", validation=1, progress=False)
+    assert_same_run(folder, tmp_path / "again")
+    train(SAMPLES, TINY.replace(seed=1), tmp_path / "other", validation=1, progress=False)
+    losses = [read_log(path)[-1]["loss"] for path in (folder, tmp_path / "other")]
+    assert losses[0] != losses[1]
+
+
+KILL = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from test_trainer import SAMPLES, TINY, At, train
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+train(SAMPLES, TINY, {folder!r}, validation=1, callbacks=[At(5, die)])
+"""
+
+
+def test_resume_after_kill_equals_the_whole_run(whole, tmp_path):
+    script = KILL.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
+    process = subprocess.run([sys.executable, "-c", script], env=os.environ, timeout=120)
+    assert process.returncode == -9
+    assert latest_checkpoint(tmp_path / "killed" / "checkpoint").step == 3
+    train(SAMPLES, TINY, tmp_path / "killed", validation=1, progress=False)
+    assert_same_run(whole[0], tmp_path / "killed")
+
+
+def test_keyboard_interrupt_can_be_resumed(whole, tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        train(SAMPLES, TINY, tmp_path, validation=1, callbacks=[At(5, interrupt)])
+    assert "stopped at step 5; the same command goes on from step 3" in capsys.readouterr().err
+    train(SAMPLES, TINY, tmp_path, validation=1)
+    assert "goes on at step 3" in capsys.readouterr().err
+    assert_same_run(whole[0], tmp_path)
+
+
+def test_finished_run_is_only_loaded(whole, tmp_path):
+    folder, segmenter = whole
+    before = (folder / "model.keras").stat().st_mtime_ns
+    again = train(SAMPLES, TINY, folder, validation=1, progress=False)
+    assert (folder / "model.keras").stat().st_mtime_ns == before
+    for a, b in zip(segmenter.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_more_steps_when_told(tmp_path):
+    short = TINY.replace(steps=4, validate_every=4)
+    train(SAMPLES, short, tmp_path, progress=False)
+    with pytest.raises(ValueError, match="steps: 4 there, 6 here"):
+        train(SAMPLES, short.replace(steps=6), tmp_path, progress=False)
+    train(SAMPLES, short.replace(steps=6), tmp_path, resume=True, progress=False)
+    assert [row["step"] for row in read_log(tmp_path)] == ["4", "6"]
+
+
+def test_without_validation_the_last_weights_are_kept(tmp_path):
+    recipe = TINY.replace(ema=0, steps=2, validate_every=1)
+    segmenter = train(SAMPLES, recipe, tmp_path, progress=False, class_names=["ground", "disk"])
+    assert "val_mean_iou" not in read_log(tmp_path)[0]
+    weights = latest_checkpoint(tmp_path / "checkpoint").groups["average"]
+    for a, b in zip(weights, segmenter.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert segmenter.class_names == ["ground", "disk"]
+
+
+def test_other_samples_are_refused(whole):
+    with pytest.raises(ValueError, match="other samples"):
+        train([disks(9), *SAMPLES[1:]], TINY, whole[0], validation=1, progress=False)
+
+
+def test_early_stopping(tmp_path):
+    # A rate of nearly zero: no validation is better than the first.
+    recipe = TINY.replace(
+        learning_rate=1e-12, normalization=None, ema=0, validate_every=1, patience=2
+    )
+    train(SAMPLES, recipe, tmp_path, validation=1, progress=False)
+    assert [row["step"] for row in read_log(tmp_path)] == ["1", "2", "3"]
+
+
+def test_divergence_gives_advice(tmp_path):
+    recipe = TINY.replace(
+        optimizer="sgd", learning_rate=1e30, gradient_clip=None, normalization=None, warmup=0
+    )
+    with pytest.raises(FloatingPointError, match="the training diverged"):
+        train(SAMPLES, recipe, tmp_path, progress=False)
+
+
+RECIPES = {
+    "paper": Recipe.paper(filters=2, depth=1, tile=36, steps=2, validate_every=2),
+    "bfloat16": TINY.replace(precision="mixed_bfloat16", steps=2),
+    "float16": TINY.replace(precision="mixed_float16", steps=2),
+    "xla": TINY.replace(jit_compile=True, steps=2),
+    "seeds": TINY.replace(target="seeds", steps=2),
+    "balanced": TINY.replace(class_weights="balanced", augmentation=None, steps=2),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes(name, tmp_path):
+    recipe = RECIPES[name].replace(tensorboard=False)
+    segmenter = train(SAMPLES[:2], recipe, tmp_path, validation=SAMPLES[2:], progress=False)
+    assert segmenter.model.output.dtype == "float32"
+    assert np.isfinite(segmenter.predict(SAMPLES[3].image).probabilities).all()
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    train(SAMPLES, TINY.replace(steps=1, tensorboard=True), tmp_path, progress=False)
+    assert list((tmp_path / "tensorboard").rglob("events.*"))
+
+
+def test_it_learns(tmp_path):
+    recipe = TINY.replace(steps=60, validate_every=60, dropout=0, learning_rate=0.02, ema=0.9)
+    segmenter = train(SAMPLES, recipe, tmp_path, progress=False)
+    scores = segmenter.evaluate([disks(11)])
+    assert scores["foreground_iou"] > 0.7
+
+
+def test_batch_is_divided_among_the_devices(tmp_path, monkeypatch):
+    class Two:
+        num_replicas_in_sync = 3
+
+    monkeypatch.setattr("keras_unet.training.trainer.make_strategy", lambda name: Two())
+    with pytest.raises(ValueError, match=r"multiple of 3. Received: batch_size=4"):
+        train(SAMPLES, TINY, tmp_path, progress=False)
+
+
+def test_plain_keras():
+    model = ku.models.UNet(filters=2, depth=1, padding="same", dropout=0)
+    dataset = ku.data.training_dataset(SAMPLES, model.geometry, tile=32, batch_size=2)
+    model.compile(
+        keras.optimizers.Adam(0.02),
+        loss=ku.losses.WeightedCrossentropy(),
+        metrics=[ku.metrics.MeanIoU(2, name="iou")],
+    )
+    history = model.fit(dataset, epochs=2, steps_per_epoch=10, verbose=0, shuffle=False).history
+    assert history["loss"][1] < history["loss"][0]

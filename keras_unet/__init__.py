@@ -6,6 +6,7 @@
 388
 """
 
+from keras_unet import _registration
 from keras_unet._lazy import attach
 from keras_unet._version import __version__
 
@@ -31,3 +32,5 @@ __getattr__, __dir__, __all__ = attach(
     ),
 )
 __all__ += ["__version__"]
+
+_registration.install()

@@ -33,6 +33,11 @@ def to_numpy(tensor: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(tensor)
 
 
+def window(rank: int, start: int, stop: int) -> tuple[slice, ...]:
+    """Index of the same range along every spatial axis."""
+    return (slice(None), *[slice(start, stop)] * rank)
+
+
 class ModelTester:
     """The shared checks; `arguments` go to `models.create` and hold its `name`."""
 
@@ -126,19 +131,19 @@ class ModelTester:
         np.testing.assert_allclose(to_numpy(logits), expected, atol=0.1 * np.abs(expected).max())
 
     def test_a_tile_on_the_grid_equals_the_whole(self, model):
-        """Pixels outside the margin do not matter; those on its rim do for a "valid" network."""
+        """Pixels outside the margin do not matter."""
         geometry = model.geometry
         stride, margin = geometry.stride, geometry.margin
         tile = geometry.nearest(2 * margin + stride)[1]
         image = self.image(model, (tile + 2 * stride,) * geometry.rank)
-        inside = np.s_[:, *[slice(stride, stride + tile)] * geometry.rank]
+        inside = window(geometry.rank, stride, stride + tile)
         whole = to_numpy(model(image, training=False))
         part = to_numpy(model(image[inside], training=False))
         start = 0 if geometry.padding == "valid" else margin
         stop = start + geometry.usable_size(tile)
-        kept = np.s_[:, *[slice(start, stop)] * geometry.rank]
-        same = np.s_[:, *[slice(stride + start, stride + stop)] * geometry.rank]
-        np.testing.assert_allclose(part[kept], whole[same], atol=1e-5 * np.abs(whole).max())
+        kept = part[window(geometry.rank, start, stop)]
+        same = whole[window(geometry.rank, stride + start, stride + stop)]
+        np.testing.assert_allclose(kept, same, atol=1e-5 * np.abs(whole).max())
 
     def test_any_size_in_one_graph(self, model):
         if keras.config.backend() != "tensorflow":

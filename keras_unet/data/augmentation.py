@@ -38,9 +38,9 @@ class Augmentation(SpatialRanges):
         grid: Knots of the deformation along each axis, one number or one per axis. Defaults to 3.
         sigma: Standard deviation of the displacements at the knots in pixels, one number or one
             per axis; 0 switches the deformation off. Defaults to 10.
-        interpolation: "bicubic", the natural cubic spline through the displacements (about 7.5 px
+        interpolation: "bicubic", the natural cubic spline through the displacements (about 7.7 px
             over all pixels for the defaults), or "bspline", their cubic B-spline as in the
-            authors' later software (about 4.7 px, smoother). Defaults to "bicubic", the paper's.
+            authors' later software (about 4.8 px, smoother). Defaults to "bicubic", the paper's.
         rotation: Degrees, in the plane of the last two axes. Defaults to 180, any angle.
         flip: Whether each axis is flipped half of the time, one value or one per axis. Defaults to
             True.

@@ -195,7 +195,7 @@ def _annotation(
         return instances, None
     if share > SPARSE:
         near = ndimage.distance_transform_edt(instances == 0) <= OBJECT_BORDER
-        return instances, near & ~lacking
+        return instances, near & ~lacking & instances.any()  # without objects: unknown everywhere
     reach = LACKING_REACH * _median_radius(instances)
     far = ndimage.distance_transform_edt(~lacking) > reach
     return instances, far | (instances > 0)

@@ -202,22 +202,19 @@ class FusedWarp:
         return index + source.start
 
     def _image(self, source: Source, whole: list[tf.Tensor], part: list[tf.Tensor]) -> tf.Tensor:
-        """Weighted sum of the neighbouring pixels, axis by axis."""
-        taps = []
-        for axis in range(self.rank):
-            weights = _WEIGHTS[self.augmentation.resampling](part[axis])
-            taps.append(
-                [
-                    (self._fold(source, axis, whole[axis] + step), weight[..., None])
-                    for step, weight in weights.items()
-                ]
-            )
+        """Interpolates between the neighbouring pixels, axis by axis."""
+        steps, between = _INTERPOLATIONS[self.augmentation.resampling]
+        taps = [
+            [self._fold(source, axis, low + step) for step in steps]
+            for axis, low in enumerate(whole)
+        ]
 
         def along(folded: list[tf.Tensor]) -> tf.Tensor:
-            if len(folded) == self.rank:
+            axis = len(folded)
+            if axis == self.rank:
                 return tf.gather(source.image, self._flat(source, folded))
-            terms = [weight * along([*folded, index]) for index, weight in taps[len(folded)]]
-            return sum(terms[1:], terms[0])
+            values = [along([*folded, index]) for index in taps[axis]]
+            return between(values, part[axis][..., None])
 
         return along([])
 
@@ -235,22 +232,21 @@ class FusedWarp:
         return image
 
 
-def _linear(part: tf.Tensor) -> dict[int, tf.Tensor]:
-    return {0: 1 - part, 1: part}
+def _linear(values: list[tf.Tensor], part: tf.Tensor) -> tf.Tensor:
+    low, high = values
+    return low + (high - low) * part  # equal values stay what they are
 
 
-def _cubic(part: tf.Tensor) -> dict[int, tf.Tensor]:
-    """Weights of Keys' cubic convolution with a = -1/2 (Catmull-Rom)."""
-    t = part
-    return {
-        -1: ((2 - t) * t - 1) * t / 2,
-        0: ((3 * t - 5) * t * t + 2) / 2,
-        1: ((4 - 3 * t) * t + 1) * t / 2,
-        2: (t - 1) * t * t / 2,
-    }
+def _cubic(values: list[tf.Tensor], part: tf.Tensor) -> tf.Tensor:
+    """Keys' cubic convolution with a = -1/2 (Catmull-Rom)."""
+    before, low, high, after = values
+    slope = (high - before) / 2
+    bend = before - 2.5 * low + 2 * high - after / 2
+    twist = (after - before) / 2 + 1.5 * (low - high)
+    return low + part * (slope + part * (bend + part * twist))
 
 
-_WEIGHTS = {"linear": _linear, "cubic": _cubic}
+_INTERPOLATIONS = {"linear": ((0, 1), _linear), "cubic": ((-1, 0, 1, 2), _cubic)}
 
 
 def _float(value: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from keras_unet.data.isbi2012 import read_isbi2012
 from keras_unet.data.sample import Sample
 
 FORMATS = ("auto", "isbi2012", "cell-tracking", "folder")
+_OWN = ("path", "images", "slices", "frames")  # given by `load_samples` itself
 
 
 def load_samples(
@@ -48,12 +50,25 @@ def load_samples(
         raise FileNotFoundError(f"no such folder: {path}")
     if format == "auto":
         format = detect_format(path)
+    _check_options(format, options)
     readers: dict[str, Callable[..., list[Sample]]] = {
         "isbi2012": lambda: read_isbi2012(path, slices=selection, **options),
         "cell-tracking": lambda: read_cell_tracking(path, frames=selection, **options),
         "folder": lambda: _read_folder(path, selection, options),
     }
     return readers[format]()
+
+
+def _check_options(format: str, options: dict[str, Any]) -> None:
+    reader = {"isbi2012": read_isbi2012, "cell-tracking": read_cell_tracking}.get(
+        format, read_folder
+    )
+    known = [name for name in inspect.signature(reader).parameters if name not in _OWN]
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"format {format!r} has no option {name!r}; its options are {', '.join(known)}"
+            )
 
 
 def detect_format(path: Path) -> str:

@@ -12,7 +12,7 @@ from keras_unet.data.sample import Sample
 
 # Brightness model, in units of the full scale of the image.
 BACKGROUND = 0.16
-BODY = 0.42
+BODY = 0.39
 SEAM_WIDTH = 1.6  # pixels, half width of the dark line between touching cells
 FAR = 9.0  # relative distance where no cell is near
 PHOTONS = 220.0  # photons a pixel collects at full scale
@@ -209,13 +209,13 @@ def _paint(rng: np.random.Generator, cells: _Cells, radius: float) -> np.ndarray
     body *= 1.0 + rng.uniform(0.1, 0.35) * nucleus
     # Half of `margin * radius` is about the distance to a shared border in pixels.
     seam = np.exp(-((0.5 * radius * cells.margin / SEAM_WIDTH) ** 2))
-    contrast = np.clip(0.42 + 0.16 * _smooth_noise(rng, shape, radius), 0.12, 0.75)
+    contrast = np.clip(0.46 + 0.16 * _smooth_noise(rng, shape, radius), 0.18, 0.75)
     body *= 1.0 - contrast * seam
     haze = BACKGROUND * (1.0 + 0.22 * _smooth_noise(rng, shape, 2 * radius) + 0.3 * granules)
     picture = np.where(inside, BACKGROUND + BODY * body, haze).astype(np.float32)
     _add_debris(rng, picture, radius)
     picture = ndimage.gaussian_filter(picture, 0.9)
-    light = 1.0 + 0.15 * _smooth_noise(rng, shape, 0.6 * max(shape))
+    light = 1.0 + 0.13 * _smooth_noise(rng, shape, 0.6 * max(shape))
     picture *= np.clip(light, 0.6, 1.4)
     spread = np.sqrt(np.maximum(picture, 0) / PHOTONS + 0.01**2)
     return picture + spread * rng.standard_normal(shape, dtype=np.float32)

@@ -16,8 +16,6 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from keras_unet.metrics._evaluation import (
@@ -217,15 +215,7 @@ def warping_error(
         doi:10.1109/CVPR.2010.5539950.
     """
     labels, proposals = check_images(labels, proposals)
-    masks: Sequence[np.ndarray | None] = [None] * len(labels)
-    if mask is not None:
-        mask = np.asarray(mask)
-        if mask.shape not in (labels.shape, labels.shape[1:]) or mask.size != labels.size:
-            raise ValueError(
-                "mask must have the shape of the labels. "
-                f"Received: mask.shape={mask.shape}, labels.shape={labels.shape}"
-            )
-        masks = list(mask.reshape(labels.shape))
+    masks = [None] * len(labels) if mask is None else _mask_slices(mask, labels)
 
     def count(cut: float, label: np.ndarray, proposal: np.ndarray, mask: np.ndarray | None) -> int:
         warped = homotopic_warping(label, proposal, cut, mask)
@@ -236,6 +226,15 @@ def warping_error(
     cuts = choose_thresholds(proposals, threshold, WARPING_THRESHOLDS)
     rows = score_slices(count, cuts, labels, proposals, masks)
     return min(sum(row) for row in rows) / labels.size
+
+
+def _mask_slices(mask: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    mask = np.asarray(mask)
+    if mask.shape[-2:] != labels.shape[1:] or mask.size != labels.size:
+        raise ValueError(
+            f"mask must have the shape of the labels. Received: mask.shape={mask.shape}"
+        )
+    return list(mask.reshape(labels.shape))
 
 
 def v_rand(

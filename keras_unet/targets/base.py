@@ -55,14 +55,15 @@ class Target(ABC):
     @abstractmethod
     def encode(
         self,
-        instances: np.ndarray,
+        instances: np.ndarray | None,
         classes: np.ndarray | None = None,
         annotated: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Encodes one annotated image (or window).
 
         Args:
-            instances: Integer ids `(*spatial)`, 0 = background.
+            instances: Integer ids `(*spatial)`, 0 = background; None for semantic data, which has
+                a class map only.
             classes: Integer class map of the same shape, or None to derive it from instances.
             annotated: Boolean map of the same shape, or None for everywhere.
 

@@ -48,3 +48,14 @@ def check_channels(values: np.ndarray, channels: int, name: str) -> np.ndarray:
             f"{name} must be (*spatial, {channels}). Received: {name}.shape={values.shape}"
         )
     return values
+
+
+def check_components(connectivity: int, min_size: int) -> None:
+    """Raises a `ValueError` unless these can describe connected components of some rank."""
+    if connectivity not in (1, 2, 3):
+        raise ValueError(
+            "connectivity must be 1 (faces only) to the rank of the images (corners too). "
+            f"Received: connectivity={connectivity}"
+        )
+    if min_size < 0:
+        raise ValueError(f"min_size must be at least 0. Received: min_size={min_size}")

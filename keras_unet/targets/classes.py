@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet.targets.base import Decoded, Target
-from keras_unet.targets.checks import as_instances, check_channels
+from keras_unet.targets.checks import as_instances, check_channels, check_components
 from keras_unet.targets.labelling import connected_components
 from keras_unet.targets.separation import close_gaps, separate_touching
 from keras_unet.targets.weights import WEIGHT_PRESETS, weight_map, weight_reach
@@ -89,6 +89,7 @@ class ClassTarget(Target):
             )
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1. Received: threshold={threshold}")
+        check_components(connectivity, min_size)
         self.num_classes = int(num_classes)
         self.weights = dict(weights) if isinstance(weights, Mapping) else weights
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
@@ -182,7 +183,7 @@ class ClassTarget(Target):
                 f"classes must lie in 0..{self.num_classes - 1} for num_classes="
                 f"{self.num_classes}. Received: values {values.min()}..{values.max()}"
             )
-        return np.maximum(values, self.ignore_class).astype(np.int32)
+        return np.maximum(values.astype(np.int32), self.ignore_class)
 
     def loss(self) -> keras.losses.Loss:
         """Soft-max cross-entropy; the weights (class weights included) come with the data."""

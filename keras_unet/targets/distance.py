@@ -236,6 +236,18 @@ def _settled(distance, first, sum_reach, first_reach):  # pragma: no cover
 
 
 @njit(nogil=True, cache=True)
+def _several(near_id, second_id):  # pragma: no cover
+    """Whether a line knows more than one id; otherwise no second one need be looked for."""
+    some = np.int32(0)
+    for j in range(near_id.size):
+        if second_id[j] != 0 or (some != 0 and near_id[j] != 0 and near_id[j] != some):
+            return True
+        if near_id[j] != 0:
+            some = near_id[j]
+    return False
+
+
+@njit(nogil=True, cache=True)
 def _merge(
     wanted, near, near_id, second, second_id, out1, out_id1, out2, out_id2,
     unit, limit, sum_reach, first_reach,
@@ -245,6 +257,7 @@ def _merge(
     step = np.sqrt(unit)
     half = np.int64(np.ceil(min(sum_reach / 2 / step, 2.0**31)))
     for i in range(lines):
+        several = _several(near_id[i], second_id[i])
         for j in range(length):
             n1, l1, n2, l2 = limit, np.int32(0), limit, np.int32(0)
             if wanted[i, j]:
@@ -254,7 +267,7 @@ def _merge(
                     n2, l2 = second[i, j], second_id[i, j]
                 for r in range(1, max(j, length - 1 - j) + 1):
                     square = r * r * unit
-                    if square >= n2:
+                    if square >= (n2 if several else n1):
                         break
                     if r >= half and _settled(r * step, n1, sum_reach, first_reach):
                         break

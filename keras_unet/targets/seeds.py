@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet.targets.base import Decoded, Target
-from keras_unet.targets.checks import as_instances, check_channels
+from keras_unet.targets.checks import as_instances, check_channels, check_components
 from keras_unet.targets.distance import two_nearest_squares
 from keras_unet.targets.labelling import (
     connected_components,
@@ -100,6 +100,7 @@ class SeedTarget(Target):
                 "class_weights needs two finite numbers of at least 0, for background and cells. "
                 f"Received: class_weights={class_weights}"
             )
+        check_components(connectivity, min_size)
         self.clip = int(clip)
         self.normalisation = normalisation
         self.class_weights = None if class_weights is None else weights.tolist()

@@ -13,7 +13,8 @@ def separate_touching(instances: np.ndarray, connectivity: int = 1) -> np.ndarra
 
     Of two cells that touch, the one with the larger id gives the pixels at the contact to the
     background. So the gap is one pixel wide, the rule looks at neighbours only (a tile gets what
-    the whole image gets) and has no direction, and the parts that are left do not touch.
+    the whole image gets, where it sees more than a sliver of each cell) and has no direction, and
+    the parts that are left do not touch.
 
     No cell disappears: where one would (because it is a single pixel wide), it keeps its pixels and
     the cells around it give way instead. Only cells that lose all their pixels in both ways, such

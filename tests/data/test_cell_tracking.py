@@ -91,6 +91,11 @@ def test_markers_of_silent_cells_are_unknown_close_to_objects(layout):
     assert sample.annotated[12:15, 2:12].all()
 
 
+def test_empty_gold_says_nothing(layout):
+    write_labels(layout / "01_GT" / "SEG" / "man_seg002.tif", cells())
+    assert not read_cell_tracking(layout, frames=[2])[0].annotated.any()
+
+
 def test_silver(layout):
     samples = read_cell_tracking(layout, truth="ST")
     assert [sample.name[-1] for sample in samples] == ["0", "1", "2", "3"]

@@ -39,7 +39,7 @@ def fill(folder, **masks):
 
 class TestNames:
     def test_natural_order(self, folder):
-        fill(folder, **{name: BINARY for name in ("b2", "b10", "a", "b9")})
+        fill(folder, **dict.fromkeys(("b2", "b10", "a", "b9"), BINARY))
         assert [sample.name for sample in read_folder(folder)] == ["a", "b2", "b9", "b10"]
 
     @pytest.mark.parametrize(

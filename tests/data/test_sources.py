@@ -70,6 +70,8 @@ def test_ill_arguments(plain):
         load_samples(plain, selection=[0, 11, -1])
     with pytest.raises(FileNotFoundError, match="no ISBI 2012"):
         load_samples(plain, "isbi2012")
+    with pytest.raises(ValueError, match="'folder' has no option 'truth'; its options are masks"):
+        load_samples(plain, "folder", truth="GT")
 
 
 @pytest.mark.parametrize(

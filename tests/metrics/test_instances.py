@@ -226,7 +226,7 @@ def test_rims_follow_touching_objects_and_the_border():
     true = np.repeat([[1, 1, 1, 1, 2, 2, 2]], 5, axis=0)
     pred = true.copy()
     pred[2, 1:3] = pred[2, 5] = 0
-    # Rims of 14 and 12 pixels; with a hole inside, nothing of the objects is more than 1 px from it.
+    # Rims of 14 and 12 pixels; around the holes all of the objects is rim.
     assert instances.boundary_iou(true, pred, distance=1) == pytest.approx((14 / 18 + 12 / 14) / 2)
 
 

@@ -120,10 +120,10 @@ def test_pruned_transform_is_right_where_it_was_asked(seed, shape, count, sum_re
 
 
 def test_long_axis_does_not_overflow():
-    cells = np.zeros((2, 40_000), np.int32)
-    cells[0, 0], cells[1, 0] = 1, 2
+    cells = np.zeros((40_000, 2), np.int32)
+    cells[0, 0], cells[0, 1] = 1, 2
     d1, d2 = two_nearest_distances(cells)
-    assert (d1[0, -1], d2[0, -1]) == (39_999, np.sqrt(39_999**2 + 1))
+    assert (d1[-1, 0], d2[-1, 0]) == (39_999, np.sqrt(39_999**2 + 1))
 
 
 def test_symmetries():

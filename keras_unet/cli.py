@@ -33,6 +33,9 @@ DataPath = Annotated[Path, typer.Argument(help="Folder of annotated images.")]
 Format = Annotated[str, typer.Option("--format", help="auto, folder, isbi2012 or cell-tracking.")]
 Masks = Annotated[Path | None, typer.Option(help="Folder of the masks (format folder).")]
 Kind = Annotated[str | None, typer.Option(help="Masks: auto, binary, instances or classes.")]
+Channels = Annotated[
+    int | None, typer.Option(help="1 or 3: turn all images to grey or RGB (format folder).")
+]
 Sequence = Annotated[str | None, typer.Option(help="Sequence (format cell-tracking).")]
 Truth = Annotated[str | None, typer.Option(help="GT, ST or GT+ST (format cell-tracking).")]
 Select = Annotated[
@@ -101,6 +104,7 @@ def train(
     format: Format = "auto",
     masks: Masks = None,
     kind: Kind = None,
+    channels: Channels = None,
     sequence: Sequence = None,
     truth: Truth = None,
     select: Select = None,
@@ -109,7 +113,16 @@ def train(
     from keras_unet.report.run import write_run_report
     from keras_unet.training.trainer import train as train_samples
 
-    samples = _samples(path, format, select, masks=masks, kind=kind, sequence=sequence, truth=truth)
+    samples = _samples(
+        path,
+        format,
+        select,
+        masks=masks,
+        kind=kind,
+        channels=channels,
+        sequence=sequence,
+        truth=truth,
+    )
     segmenter = train_samples(samples, recipe=recipe, out=out, validation=validation or None)
     report = write_run_report(out, segmenter, samples[:4])
     console.print(f"Run folder: [bold]{out}[/]   report: {report}")
@@ -137,7 +150,9 @@ def predict(
     table = Table("image", "size", "instances", "foreground", "seconds")
     for row in rows:
         size = "x".join(map(str, row.shape))
-        table.add_row(row.name, size, str(row.count), f"{row.foreground:.1%}", f"{row.seconds:.2f}")
+        table.add_row(
+            row.name, size, str(row.instances), f"{row.foreground:.1%}", f"{row.seconds:.2f}"
+        )
     console.print(table)
     console.print(f"Masks: [bold]{out}[/]")
 
@@ -150,6 +165,7 @@ def evaluate(
     format: Format = "auto",
     masks: Masks = None,
     kind: Kind = None,
+    channels: Channels = None,
     sequence: Sequence = None,
     truth: Truth = None,
     select: Select = None,
@@ -163,7 +179,16 @@ def evaluate(
     """Score a trained model on annotated images."""
     from keras_unet.report.predictions import evaluate_samples
 
-    samples = _samples(path, format, select, masks=masks, kind=kind, sequence=sequence, truth=truth)
+    samples = _samples(
+        path,
+        format,
+        select,
+        masks=masks,
+        kind=kind,
+        channels=channels,
+        sequence=sequence,
+        truth=truth,
+    )
     scores = evaluate_samples(run, samples, tta=tta, max_tile=max_tile, pictures_to=pictures)
     if as_json:
         print(json.dumps(scores, indent=2))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Folder with the real data sets; tests that need it skip with the reason where it is absent."""
+    """Folder with the real data sets; tests that need it skip where it is absent."""
     folder = Path(os.environ.get("KERAS_UNET_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data: set KERAS_UNET_DATA (looked in {folder})")

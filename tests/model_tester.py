@@ -1,8 +1,7 @@
-"""What every architecture must do. A test module subclasses `ModelTester` in three lines.
+"""What every architecture must do. A test module makes one class for each configuration:
 
-    class TestUNetSame(ModelTester):
-        arguments = {"name": "unet", "filters": 4, "padding": "same"}
-        parameters = 1234
+class TestSame(ModelTester, name="unet", parameters=1234, filters=4, padding="same"):
+    pass
 """
 
 from __future__ import annotations
@@ -39,14 +38,15 @@ def window(rank: int, start: int, stop: int) -> tuple[slice, ...]:
 
 
 class ModelTester:
-    """The shared checks; `arguments` go to `models.create` and hold its `name`."""
+    """The shared checks on `models.create(**arguments)`, which has so many `parameters`."""
 
     __test__ = False
     arguments: ClassVar[dict[str, Any]]
     parameters: ClassVar[int]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, parameters: int, **arguments: Any) -> None:
         cls.__test__ = True
+        cls.parameters, cls.arguments = parameters, arguments
 
     @pytest.fixture
     def model(self) -> keras.Model:
@@ -89,7 +89,7 @@ class ModelTester:
             for shape in (odd, smallest):
                 assert tuple(model(self.image(model, shape)).shape[1:-1]) == shape
         else:
-            with pytest.raises(ValueError, match="not a legal input size.*nearest are"):
+            with pytest.raises(ValueError, match=r"not a legal input size.*nearest are"):
                 model(self.image(model, odd))
 
     def test_one_training_step_changes_every_weight(self, model):

@@ -19,6 +19,7 @@ def test_the_same_tests_pass_on(backend):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header"]
     command += ["-m", "backend and not slow", *(f"tests/{folder}" for folder in FOLDERS)]
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # small tests: compiling is what costs
     environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900

@@ -177,9 +177,7 @@ def plans(draw):
     smallest = geometry.nearest(geometry.stride + 2 * geometry.margin)[1]
     shape = tuple(draw(st.integers(1, 9 * geometry.stride)) for _ in range(geometry.rank))
     limits = st.integers(smallest, smallest + 6 * geometry.stride)
-    max_tile = draw(
-        st.one_of(st.none(), limits, st.tuples(*[limits] * geometry.rank))
-    )
+    max_tile = draw(st.one_of(st.none(), limits, st.tuples(*[limits] * geometry.rank)))
     return plan_tiles(shape, geometry, max_tile), max_tile
 
 
@@ -217,7 +215,7 @@ def test_tiles_are_legal_aligned_and_see_their_margin(case):
             assert read[0] <= write[0] - geometry.margin
             assert read[1] >= write[1] + geometry.margin
             assert crop[1] - crop[0] == write[1] - write[0]
-            assert 0 <= crop[0]
+            assert crop[0] >= 0
             assert crop[1] <= geometry.output_size(plan.tile_shape[axis])
             shift = geometry.margin if geometry.padding == "valid" else 0
             assert read[0] + shift + crop[0] == write[0]  # the crop is the written pixels
@@ -258,14 +256,14 @@ def test_errors_of_a_geometry(arguments, message):
 
 def test_errors_name_the_nearest_sizes():
     with pytest.raises(
-        ValueError, match="tile=600 is not a legal .* nearest are 588 and 604. Received: tile=600"
+        ValueError, match=r"tile=600 is not a legal .* nearest are 588 and 604. Received: tile=600"
     ):
         PAPER.check(600)
     with pytest.raises(ValueError, match=r"nearest are 188 \(the smallest\)"):
         PAPER.output_size(100)
     with pytest.raises(ValueError, match="size=573 is not a legal"):
         PAPER.usable_size(573)
-    with pytest.raises(ValueError, match="output must be at least 1. Received: output=0"):
+    with pytest.raises(ValueError, match=r"output must be at least 1. Received: output=0"):
         PAPER.input_size(0)
 
 

@@ -60,9 +60,9 @@ def load_samples(
 
 
 def _check_options(format: str, options: dict[str, Any]) -> None:
-    reader = {"isbi2012": read_isbi2012, "cell-tracking": read_cell_tracking}.get(
-        format, read_folder
-    )
+    readers: dict[str, Callable[..., Any]]
+    readers = {"isbi2012": read_isbi2012, "cell-tracking": read_cell_tracking}
+    reader = readers.get(format, read_folder)
     known = [name for name in inspect.signature(reader).parameters if name not in _OWN]
     for name in options:
         if name not in known:

@@ -54,8 +54,7 @@ class CenterCrop(keras.layers.Layer):
         sizes = keras.ops.shape(x)
         targets = self._targets(sizes, None if reference is None else keras.ops.shape(reference))
         box = [
-            self._interval(size, target)
-            for size, target in zip(sizes[1:-1], targets, strict=True)
+            self._interval(size, target) for size, target in zip(sizes[1:-1], targets, strict=True)
         ]
         return x[(slice(None), *[slice(start, stop) for start, stop in box], slice(None))]
 

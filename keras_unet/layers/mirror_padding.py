@@ -57,8 +57,7 @@ class MirrorPadding(keras.layers.Layer):
         super().__init__(**kwargs)
         if (padding is None) == (multiple is None):
             raise ValueError(
-                "give either padding or multiple. "
-                f"Received: padding={padding}, multiple={multiple}"
+                f"give either padding or multiple. Received: padding={padding}, multiple={multiple}"
             )
         if multiple is not None and (not isinstance(multiple, int) or multiple < 1):
             raise ValueError(f"multiple must be a positive integer. Received: multiple={multiple}")
@@ -80,7 +79,7 @@ class MirrorPadding(keras.layers.Layer):
             outputs = ops.take(outputs, indices, axis=axis)
         return outputs
 
-    def _amounts(self, sizes: Sequence[Any]) -> list[tuple[Any, Any]]:
+    def _amounts(self, sizes: Sequence[Any]) -> list[tuple[Any, ...]]:
         """(before, after) along each axis; ints, scalar tensors, or None for unknown sizes."""
         if self.padding is not None:
             return _pairs(self.padding, rank=len(sizes))

@@ -36,6 +36,7 @@ class SegmentationModel(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.dtype_policy = dtype
         self.geometry = geometry
+        self.supports_jit = _xla_pays()
         self._arguments = arguments
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -60,6 +61,19 @@ class SegmentationModel(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SegmentationModel:
         """Makes the model from `get_config`."""
         return cls(**config)
+
+
+def _xla_pays() -> bool:
+    """Whether `compile` may choose XLA by itself (`jit_compile="auto"`).
+
+    Not for TensorFlow on a CPU: there XLA leaves the oneDNN kernels, and a training step takes two
+    to four times as long (`benchmarks/training_step.py`).
+    """
+    if keras.config.backend() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
 
 
 def check_input_shape(input_shape: Any) -> tuple[int | None, ...]:

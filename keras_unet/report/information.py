@@ -70,7 +70,7 @@ def describe_model(
         f"sizes by level for {above} px": " ".join(
             f"{into}>{out}" for into, out in geometry.level_sizes(above)
         ),
-        f"memory of a {above} px tile": f"{estimate_memory(model, shape) / 2**20:.0f} MiB to predict",
+        f"activations of a {above} px tile": f"{estimate_memory(model, shape) / 2**20:.0f} MiB",
     }
     if below == above:
         values[f"{size} px is legal"] = "yes"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import tifffile
 
-from keras_unet.data.reading import IMAGE_SUFFIXES, read_image, write_labels
+from keras_unet.data import read_image, write_labels
+from keras_unet.data.decoding import SUFFIXES
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.report import pictures
 
@@ -26,14 +27,14 @@ class Prediction(NamedTuple):
     Attributes:
         name: File name.
         shape: Spatial shape of the image.
-        count: Number of instances.
+        instances: Number of instances.
         foreground: Share of the pixels that are not background.
         seconds: Time of the prediction.
     """
 
     name: str
     shape: tuple[int, ...]
-    count: int
+    instances: int
     foreground: float
     seconds: float
 
@@ -48,10 +49,10 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
                 raise FileNotFoundError(
-                    f"no image in {path}; known endings are {' '.join(sorted(IMAGE_SUFFIXES))}"
+                    f"no image in {path}; known endings are {' '.join(SUFFIXES)}"
                 )
             found += inside
         elif path.exists():
@@ -95,7 +96,8 @@ def predict_files(
 
     Args:
         run: Run folder.
-        images: Files, or folders of images.
+        images: Files, or folders of images; colour is turned to grey, or grey to colour, where
+            the model takes the other.
         out: Folder for the results, made if needed.
         probabilities: Whether to write probabilities. Defaults to False.
         overlays: Whether to write overlays. Defaults to True.
@@ -111,11 +113,12 @@ def predict_files(
     """
     files = find_images(images)
     segmenter = _segmenter(Path(run), tta, max_tile)
+    channels = segmenter.channels if segmenter.channels in (1, 3) else None
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     rows = []
     for path in files:
-        image = read_image(path)
+        image = read_image(path, rank=segmenter.geometry.rank, channels=channels)
         start = time.perf_counter()
         try:
             found = segmenter.predict(image, progress=True)

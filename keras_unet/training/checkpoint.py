@@ -49,7 +49,7 @@ class TrainingState:
         about = json.dumps({"step": self.step, "history": self.history, "meta": self.meta})
         arrays["about"] = np.frombuffer(about.encode(), np.uint8)
         path = folder / f"step-{self.step:08d}.npz"
-        write_atomically(path, lambda file: np.savez(file, **arrays))
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
         for old in list_checkpoints(folder)[KEPT:]:
             old.unlink()
         return path

@@ -21,7 +21,9 @@ def interpolated(x, factor):
     for axis in range(1, x.ndim - 1):
         size = x.shape[axis]
         where = (np.arange(size * factor) + 0.5) / factor - 0.5
-        x = np.apply_along_axis(lambda row, w=where, n=size: np.interp(w, np.arange(n), row), axis, x)
+        x = np.apply_along_axis(
+            lambda row, w=where, n=size: np.interp(w, np.arange(n), row), axis, x
+        )
     return x
 
 

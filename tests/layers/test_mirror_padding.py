@@ -44,7 +44,12 @@ def test_equals_numpy_reflect(shape, padding, pairs):
     np.testing.assert_array_equal(run_layer(MirrorPadding(padding), x), numpy_padded(x, pairs))
 
 
-MULTIPLES = [((5,), 4, [3]), ((1, 8), 4, [3, 0]), ((3, 17), 16, [13, 15]), ((2, 1, 6), 3, [1, 2, 0])]
+MULTIPLES = [
+    ((5,), 4, [3]),
+    ((1, 8), 4, [3, 0]),
+    ((3, 17), 16, [13, 15]),
+    ((2, 1, 6), 3, [1, 2, 0]),
+]
 
 
 @pytest.mark.parametrize(("shape", "multiple", "after"), MULTIPLES)

@@ -9,7 +9,7 @@ from model_tester import to_numpy
 
 from keras_unet.models import UNet
 
-pytestmark = [pytest.mark.core]
+pytestmark = pytest.mark.core
 
 CASES = [
     *itertools.product(["same"], ["transpose", "bilinear"], [1, 2, 3], [1, 2, 3]),

@@ -2,7 +2,7 @@ import pytest
 
 from keras_unet import models
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+pytestmark = pytest.mark.core
 
 
 def test_every_name_makes_its_model():
@@ -15,5 +15,5 @@ def test_every_name_makes_its_model():
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(ValueError, match="there are .*'unet'.*Received: name='nnet'"):
+    with pytest.raises(ValueError, match=r"there are .*'unet'.*Received: name='nnet'"):
         models.create("nnet")

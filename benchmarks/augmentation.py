@@ -5,8 +5,8 @@ the peer's nearest setting), image linear, mask nearest, mirrored, inside `Datas
 are not TensorFlow run under `tf.numpy_function`, as their users run them. Everything has a single
 thread: one parallel call, one intra-op and inter-op thread, one OpenCV, OpenMP and torch thread.
 The table counts CPU time of the process, the fastest of several rounds that take turns, so a busy
-machine disturbs it little. Ours moves int32 ids, the peers uint8, which is less work. The last row
-does all defaults of `Augmentation`: any rotation, flips, gamma, gain and offset too.
+machine disturbs it little. The last row does all defaults of `Augmentation`: any rotation, flips,
+gamma, gain and offset too.
 
     python benchmarks/augmentation.py
 
@@ -51,7 +51,7 @@ MASK = (np.add.outer(np.arange(SIZE) // 32, np.arange(SIZE) // 32) % 5).astype(n
 
 
 def ours(augmentation: Augmentation) -> Callable[[tf.Tensor], Any]:
-    image, mask = tf.constant(IMAGE[..., None]), tf.constant(MASK.astype(np.int32))
+    image, mask = tf.constant(IMAGE[..., None]), tf.constant(MASK)
     return lambda index: augmentation(image, mask, tf.stack([0, index]))
 
 

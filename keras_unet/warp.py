@@ -186,7 +186,7 @@ def coordinates(
     return result
 
 
-def mirror_fold(index: Any, size: Any) -> Any:
+def mirror_fold(index: Any, size: Any, once: bool = False) -> Any:
     """Folds pixel indices into an image that goes on as its own mirror image.
 
     The border pixel is not repeated, NumPy's "reflect": -1 -> 1 and `size` -> `size - 2`, with
@@ -195,14 +195,17 @@ def mirror_fold(index: Any, size: Any) -> Any:
     Args:
         index: Whole numbers as floats (exact up to 2**24), any shape.
         size: Pixels along this axis, a float.
+        once: Whether all indices lie in `-(size - 1)..2 (size - 1)`, which is cheaper. Defaults to
+            False.
 
     Returns:
         Whole numbers in `0..size - 1` as floats, same shape.
     """
     last = size - 1
-    period = abs(2 * last - 0.5) + 0.5  # 2 last, but 1 where last is 0
-    rest = index - period * (index // period)
-    return last - abs(last - rest)
+    if not once:
+        period = abs(2 * last - 0.5) + 0.5  # 2 last, but 1 where last is 0
+        index = index - period * (index // period)
+    return last - abs(last - abs(index))
 
 
 Range = float | tuple[float, float]

@@ -19,6 +19,8 @@ def test_mirror_fold_is_numpy_reflect_at_any_distance(size):
     expected = np.pad(np.arange(size), around, mode="reflect")
     folded = warp.mirror_fold(np.arange(-around, size + around, dtype=np.float32), np.float32(size))
     np.testing.assert_array_equal(folded, expected)
+    once = warp.mirror_fold(np.arange(1.0 - size, 2 * size - 1), float(size), once=True)
+    np.testing.assert_array_equal(once, expected[around + 1 - size : around + 2 * size - 1])
 
 
 def test_knots_lie_on_the_outermost_pixels():

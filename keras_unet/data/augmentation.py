@@ -117,8 +117,8 @@ class Augmentation(SpatialRanges):
         Args:
             image: `(*spatial, C)`, two or three spatial axes, any real dtype; normalise it before,
                 the grey-value ranges are meant for values of about 0..1.
-            labels: `(*spatial)` or `(*spatial, L)` integers of at most 32 bits: instance ids,
-                classes, or several such maps.
+            labels: `(*spatial)` or `(*spatial, L)` integers: instance ids, classes, or several
+                such maps.
             seed: Two integers, `(2,)`.
             shape: Spatial shape of the output, cut from the centre (or mirrored around it).
                 Defaults to None, the image's own, which must then be known when the graph is

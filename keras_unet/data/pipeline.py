@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_unet.data.augmentation import Augmentation
+from keras_unet.data.normalization import Normalization
 from keras_unet.data.resampling import FusedWarp, Source
 from keras_unet.data.sample import Sample
 from keras_unet.geometry import UNetGeometry
@@ -27,7 +28,8 @@ class _Arena(NamedTuple):
 
     Attributes:
         image: `(N, C)` float32, normalised.
-        labels: `(N, 3)` int32: instances, classes (0 where there are none), annotated (0 or 1).
+        labels: `(N, 1 or 3)` int32: instances, and, if any sample has them, classes (0 where there
+            are none) and annotated (0 or 1).
         starts: First pixel of each image, `(S,)`.
         shapes: Spatial shapes, int32 `(S, rank)`.
     """
@@ -65,7 +67,8 @@ def training_dataset(
 
     Element `i` depends on `seed` and `i` alone: two runs, any number of parallel calls, and a run
     that resumes with `start` give the same bits on the same machine. Images are normalised whole
-    and kept in memory as float32, beside 12 bytes a pixel of labels.
+    and kept in memory as float32, beside 4 bytes of labels a pixel (12 with classes or
+    partial annotation).
 
     Args:
         samples: Annotated images, all with the same rank and number of channels.
@@ -77,7 +80,8 @@ def training_dataset(
         target: What the network learns. Defaults to None, `ClassTarget(weights=weights)`.
         weights: Weights of that default target. Defaults to "paper".
         normalization: Called once with every whole image; returns floats of the same shape.
-            Defaults to None, grey values as they are.
+            Defaults to None, `Normalization()`, as in `Segmenter`; `Normalization("none")` leaves
+            grey values as they are.
         seed: Seed of order, positions and augmentation. Defaults to 0.
         start: Index of the first tile (not batch): `steps * batch_size` to resume. Defaults to 0.
         sampling: "image", every image once an epoch, or "area", as often as tiles fit into it
@@ -113,10 +117,18 @@ def training_dataset(
         target = ClassTarget(weights=weights)
     _check_samples(samples, geometry, target)
     label_shape = tuple(size + 2 * target.halo for size in output_shape)
-    fused = FusedWarp(augmentation or Augmentation.none(), tile_shape, label_shape, jit_compile)
+    smallest = np.min([sample.shape for sample in samples], axis=0)
+    centred = np.all(smallest >= output_shape)  # then the centre of a tile lies in the image
+    fused = FusedWarp(
+        augmentation or Augmentation.none(),
+        tile_shape,
+        label_shape,
+        smallest=smallest if centred else None,
+        jit_compile=jit_compile,
+    )
     encode = _encoder(target, output_shape, samples)
     with tf.device("CPU:0"):
-        arena = _fill_arena(samples, normalization)
+        arena = _fill_arena(samples, normalization or Normalization())
         points = _foreground(samples, seed) if foreground_fraction else None
         place = _placer(arena, tile_shape, output_shape, foreground_fraction, points)
 
@@ -198,15 +210,16 @@ def _check_samples(samples: Sequence[Sample], geometry: UNetGeometry, target: Ta
                 raise ValueError(f"{label}: {error}") from error
 
 
-def _fill_arena(samples: Sequence[Sample], normalization: Normalize | None) -> _Arena:
+def _fill_arena(samples: Sequence[Sample], normalization: Normalize) -> _Arena:
     shapes = np.array([sample.shape for sample in samples], np.int32)
     sizes = shapes.prod(axis=1, dtype=np.int64)
     channels = samples[0].channels
     images = np.empty((sizes.sum(), channels), np.float32)
-    labels = np.zeros((sizes.sum(), 3), np.int32)
+    more = any(s.classes is not None or s.annotated is not None for s in samples)
+    labels = np.zeros((sizes.sum(), 3 if more else 1), np.int32)
     ends = np.cumsum(sizes)
     for sample, stop, size in zip(samples, ends, sizes, strict=True):
-        image = sample.image if normalization is None else np.asarray(normalization(sample.image))
+        image = np.asarray(normalization(sample.image))
         if image.shape != sample.image.shape:
             raise ValueError(
                 f"normalization must keep the shape of sample {sample.name!r}, "
@@ -216,8 +229,9 @@ def _fill_arena(samples: Sequence[Sample], normalization: Normalize | None) -> _
         images[rows] = image.reshape(-1, channels)
         if sample.instances is not None:
             labels[rows, 0] = sample.instances.ravel()
-        labels[rows, 1] = sample.class_map().ravel()
-        labels[rows, 2] = 1 if sample.annotated is None else sample.annotated.ravel()
+        if more:
+            labels[rows, 1] = sample.class_map().ravel()
+            labels[rows, 2] = 1 if sample.annotated is None else sample.annotated.ravel()
     index = np.int32 if ends[-1] * max(channels, 3) < 2**31 else np.int64
     return _Arena(
         tf.constant(images),
@@ -302,7 +316,8 @@ def _encoder(
     shape = output_shape if channels is None else (*output_shape, channels)
 
     def encode(labels: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        instances, classes, annotated = np.moveaxis(labels, -1, 0)
+        instances, *others = np.moveaxis(labels, -1, 0)
+        classes, annotated = others or (instances, np.ones(1))
         has_instances, has_classes = given[which]
         y, weights = target.encode(
             np.ascontiguousarray(instances) if has_instances else None,

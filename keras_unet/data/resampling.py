@@ -20,6 +20,8 @@ from keras_unet.data import intensity
 from keras_unet.data.augmentation import Augmentation
 
 _GREY = ("blur", "gamma", "gain", "offset", "noise")
+LARGEST = 5.0
+"""Displacements end at this many standard deviations, which happens once in two million knots."""
 _ALGORITHM = "philox"  # the same numbers on every device
 
 
@@ -28,7 +30,7 @@ class Source(NamedTuple):
 
     Attributes:
         image: `(N, C)` float32, images one after the other, each in row-major order.
-        labels: `(N, L)` int32, their label maps.
+        labels: `(N, L)`, their label maps, any integers.
         start: Index of the image's first pixel, integer scalar.
         shape: Spatial shape of the image, int32 `(rank,)`.
         corner: Pixel of the image at the (unwarped) output's first pixel, int32 `(rank,)`; may lie
@@ -47,7 +49,7 @@ class Draw(NamedTuple):
 
     Attributes:
         uniform: `(15,)` in 0..1, one for each varied quantity, whether it is in use or not.
-        knots: `(rank, *knot_counts)` standard normal.
+        knots: `(rank, *knot_counts)` standard normal, at most `LARGEST` away from 0.
         noise: `(*shape, C)` standard normal; of one element where there is no noise.
     """
 
@@ -64,6 +66,9 @@ class FusedWarp:
         shape: Spatial shape of the image that comes out.
         label_shape: Spatial shape of the label window that comes out, with the same centre; along
             each axis both sizes are even or both are odd. Defaults to `shape`.
+        smallest: Smallest size of the images along each axis, if the output's centre always lies
+            inside of them; where no pixel can then be farther away than one mirror image, the warp
+            is faster. Defaults to None, images of any size.
         jit_compile: Whether XLA compiles it. Defaults to None: where XLA works.
     """
 
@@ -72,6 +77,7 @@ class FusedWarp:
         augmentation: Augmentation,
         shape: Sequence[int],
         label_shape: Sequence[int] | None = None,
+        smallest: Sequence[int] | None = None,
         jit_compile: bool | None = None,
     ) -> None:
         self.augmentation = augmentation
@@ -80,11 +86,30 @@ class FusedWarp:
         self.rank = len(self.shape)
         self.sigma = augmentation.sigma_for(self.shape)
         self.grid = augmentation.per_axis("grid", self.rank)
+        self.once = smallest is not None and all(
+            reach < size for reach, size in zip(self._reach(), smallest, strict=True)
+        )
         if jit_compile is None:
             jit_compile = xla_works()
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._resample = compiled(self._sample)
         self._vary = compiled(self._grey)
+
+    def _reach(self) -> list[float]:
+        """How far the pixels in use are from the output's centre at most, along each axis."""
+        aug = self.augmentation
+        shapes = zip(self.shape, self.label_shape, strict=True)
+        half = [(max(sizes) - 1) / 2 for sizes in shapes]
+        if aug.rot90 or aug.varies("rotation"):
+            half[-2:] = [math.hypot(*half[-2:])] * 2
+        lines = [np.linspace(-size, size, 101) for size in half]
+        overshoot = math.prod(abs(b).sum(axis=0).max() for b in self._bases(lines))
+        zoom, shift = aug.range_of("scale")[0], max(map(abs, aug.range_of("shift")))
+        beyond = 3  # neighbours and rounding
+        return [
+            size / zoom + shift + LARGEST * sigma * overshoot + beyond
+            for size, sigma in zip(half, self.sigma, strict=True)
+        ]
 
     def draw(self, seed: tf.Tensor, channels: int) -> Draw:
         """Draws the random numbers of one image from a `(2,)` integer seed."""
@@ -94,7 +119,9 @@ class FusedWarp:
         elastic = any(self.sigma)
         return Draw(
             tf.random.stateless_uniform((15,), seeds[0], alg=_ALGORITHM),
-            _normal((self.rank, *counts), seeds[1]) if elastic else tf.zeros((1,)),
+            tf.clip_by_value(_normal((self.rank, *counts), seeds[1]), -LARGEST, LARGEST)
+            if elastic
+            else tf.zeros((1,)),
             _normal(noise_shape, seeds[2]) if len(noise_shape) > 1 else tf.zeros((1,)),
         )
 
@@ -106,7 +133,7 @@ class FusedWarp:
             draw: The random numbers.
 
         Returns:
-            `(image, labels)`: `(*shape, C)` float32 and `(*label_shape, L)` int32.
+            `(image, labels)`: `(*shape, C)` float32 and `(*label_shape, L)`.
         """
         image, labels = self._resample(source, draw)
         image.set_shape((*self.shape, source.image.shape[-1]))
@@ -125,8 +152,10 @@ class FusedWarp:
             at = self._coordinates(self.label_shape, values, draw.knots)
             whole, _ = self._split([x + 0.5 for x in at], source)
         folded = [self._fold(source, axis, w) for axis, w in enumerate(whole)]
-        labels = tf.gather(source.labels, self._flat(source, folded))
-        return image, labels
+        index = self._flat(source, folded)
+        if source.labels.shape[-1] == 1:  # XLA would gather into another layout and copy
+            return image, tf.gather(source.labels[:, 0], index)[..., None]
+        return image, tf.gather(source.labels, index)
 
     def _values(self, uniform: tf.Tensor) -> dict[str, tf.Tensor]:
         """The drawn quantities; each has its own uniform number, so that none moves another."""
@@ -162,12 +191,7 @@ class FusedWarp:
             values[f"shift{axis}"] + (size - 1) % 2 / 2 for axis, size in enumerate(self.shape)
         ]
         if any(self.sigma):
-            bases = [
-                warp.basis(
-                    warp.knot_units(line, size, points), points, self.augmentation.interpolation
-                ).astype(np.float32)
-                for line, size, points in zip(offsets, self.shape, self.grid, strict=True)
-            ]
+            bases = self._bases(offsets)
             strength = np.array(self.sigma, np.float32).reshape((-1,) + (1,) * self.rank)
             field = warp.displacement(strength * knots, bases)
             shifts = [field[axis] + shift for axis, shift in enumerate(shifts)]
@@ -178,6 +202,14 @@ class FusedWarp:
         )
         lines = [line.astype(np.float32) for line in offsets]
         return warp.coordinates(affine, lines, shifts)
+
+    def _bases(self, offsets: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The spline bases at offsets from the output's centre, float32."""
+        kind = self.augmentation.interpolation
+        return [
+            warp.basis(warp.knot_units(line, size, points), points, kind).astype(np.float32)
+            for line, size, points in zip(offsets, self.shape, self.grid, strict=True)
+        ]
 
     def _split(
         self, coordinates: list[tf.Tensor], source: Source
@@ -192,7 +224,7 @@ class FusedWarp:
         return whole, parts
 
     def _fold(self, source: Source, axis: int, whole: tf.Tensor) -> tf.Tensor:
-        folded = warp.mirror_fold(whole, _float(source.shape[axis]))
+        folded = warp.mirror_fold(whole, _float(source.shape[axis]), self.once)
         # A float of 2**23 and more holds whole numbers in its low bits. Taking them is a quarter
         # faster in all than a cast, for which XLA checks for overflow and NaN at every pixel.
         bits = tf.bitcast(folded + 2.0**23, tf.int32) - 0x4B000000
@@ -273,10 +305,13 @@ def xla_works() -> bool:
 
 @functools.lru_cache(maxsize=64)
 def fused_warp(
-    augmentation: Augmentation, shape: tuple[int, ...], jit_compile: bool | None
+    augmentation: Augmentation,
+    shape: tuple[int, ...],
+    image_shape: tuple[int, ...] | None,
+    jit_compile: bool | None,
 ) -> FusedWarp:
     """The `FusedWarp` for these arguments, kept so that it is compiled once."""
-    return FusedWarp(augmentation, shape, jit_compile=jit_compile)
+    return FusedWarp(augmentation, shape, smallest=image_shape, jit_compile=jit_compile)
 
 
 def augment(
@@ -297,11 +332,8 @@ def augment(
             f"(*spatial) or (*spatial, L). Received: image.shape={image.shape}, "
             f"labels.shape={labels.shape}"
         )
-    if not labels.dtype.is_integer or labels.dtype.size > 4 or labels.dtype == tf.uint32:
-        raise ValueError(
-            "labels must be integers of at most 32 bits; cast them to int32. "
-            f"Received: labels.dtype={labels.dtype.name}"
-        )
+    if not labels.dtype.is_integer:
+        raise ValueError(f"labels must be integers. Received: labels.dtype={labels.dtype.name}")
     if not image.shape[:-1].is_compatible_with(labels.shape[:rank]):
         raise ValueError(
             "image and labels must have the same spatial shape. "
@@ -319,12 +351,14 @@ def augment(
         flat.set_shape((None, 1))
     source = Source(
         tf.reshape(image, (-1, image.shape[-1])),
-        tf.cast(flat, tf.int32),
+        flat,
         tf.constant(0),
         sizes,
         (sizes - shape) // 2,
     )
-    fused = fused_warp(augmentation, shape, jit_compile)
+    image_shape = tuple(image.shape[:-1])
+    fused = fused_warp(
+        augmentation, shape, None if None in image_shape else image_shape, jit_compile
+    )
     image, warped = fused(source, fused.draw(seed, image.shape[-1]))
-    warped = tf.cast(warped, labels.dtype)
     return image, warped[..., 0] if labels.shape.rank == rank else warped

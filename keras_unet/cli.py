@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 console = Console()
+IN_TABLE = ("name", "pixel_error", "mean_iou", "seg", "f1", "true_count", "pred_count")
 
 RunFolder = Annotated[Path, typer.Argument(help="Run folder made by `train` or `Segmenter.save`.")]
 DataPath = Annotated[Path, typer.Argument(help="Folder of annotated images.")]
@@ -67,10 +68,14 @@ def _samples(path: Path, format: str, select: str | None, **options: Any) -> lis
     return load_samples(path, format=format, selection=selection, **given)
 
 
+def _text(value: Any) -> str:
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
 def _print_values(title: str, values: dict[str, Any]) -> None:
     table = Table(title=title, show_header=False, title_justify="left")
     for name, value in values.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+        table.add_row(name, _text(value))
     console.print(table)
 
 
@@ -173,6 +178,9 @@ def evaluate(
         str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
     ] = None,
     max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
+    isbi: Annotated[
+        bool, typer.Option("--isbi", help="Also the five measures of the ISBI 2012 challenge.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     pictures: Annotated[Path | None, typer.Option(help="Folder for error pictures.")] = None,
 ) -> None:
@@ -189,14 +197,16 @@ def evaluate(
         sequence=sequence,
         truth=truth,
     )
-    scores = evaluate_samples(run, samples, tta=tta, max_tile=max_tile, pictures_to=pictures)
+    scores = evaluate_samples(
+        run, samples, tta=tta, max_tile=max_tile, isbi=isbi, pictures_to=pictures
+    )
     if as_json:
         print(json.dumps(scores, indent=2))
         return
-    table = Table("image", *scores["samples"][0], title=f"{len(samples)} images")
-    for sample, row in zip(samples, scores["samples"], strict=True):
-        cells = [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()]
-        table.add_row(sample.name, *cells)
+    shown = [name for name in IN_TABLE if name in scores["samples"][0]]
+    table = Table(*shown, title=f"{len(samples)} images")
+    for row in scores["samples"]:
+        table.add_row(*[_text(row[name]) for name in shown])
     console.print(table)
     _print_values("All images", {k: v for k, v in scores.items() if k != "samples"})
 

@@ -65,8 +65,9 @@ def test_evaluate_prints_json_and_writes_pictures(run, folder, tmp_path):
     assert 0 <= scores["mean_iou"] <= 1
     assert len(scores["samples"]) == 3
     assert len(list(tmp_path.glob("*.png"))) == 3
-    output = invoke("evaluate", run, *data, "--select", "0,2")
+    output = invoke("evaluate", run, *data, "--select", "0,2", "--isbi")
     assert "mean_iou" in output
+    assert "isbi.v_rand" in output
 
 
 def test_info_knows_the_paper_network():

@@ -13,6 +13,7 @@ import tifffile
 
 from keras_unet.data import read_image, write_labels
 from keras_unet.data.decoding import SUFFIXES
+from keras_unet.inference.evaluation import evaluate
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.report import pictures
 
@@ -157,6 +158,7 @@ def evaluate_samples(
     *,
     tta: str | None = None,
     max_tile: int | None = None,
+    isbi: bool = False,
     pictures_to: str | Path | None = None,
 ) -> dict[str, Any]:
     """Scores a run folder's model on annotated samples.
@@ -166,6 +168,8 @@ def evaluate_samples(
         samples: Annotated samples.
         tta: Test-time augmentation instead of the run's. Defaults to None.
         max_tile: Largest tile in pixels instead of the run's. Defaults to None.
+        isbi: Whether to add the ISBI 2012 challenge's measures of the slices, under names such as
+            `isbi.v_rand`. Defaults to False.
         pictures_to: Folder for one PNG a sample: instances found beside the pixel errors. Defaults
             to None, no pictures.
 
@@ -174,23 +178,41 @@ def evaluate_samples(
         names such as `iou.background`; `"samples"` holds the rows of the samples.
     """
     segmenter = _segmenter(Path(run), tta, max_tile)
-    scores = segmenter.evaluate(samples)
+    found: list[Segmentation] = []
+
+    def predict(image: np.ndarray) -> Segmentation:
+        found.append(segmenter.predict(image))
+        return found[-1]
+
+    scores = evaluate(predict, samples, segmenter.class_names)
+    if isbi:
+        scores |= _isbi_measures(samples, found)
     if pictures_to is not None:
-        folder = Path(pictures_to)
-        folder.mkdir(parents=True, exist_ok=True)
-        for index, sample in enumerate(samples):
-            found = segmenter.predict(sample.image)
-            picture = pictures.side_by_side(
-                [
-                    pictures.overlay(sample.image, found.instances),
-                    pictures.errors(sample.image, sample.class_map(), found.classes),
-                ]
-            )
-            stem = (sample.name or str(index)).replace("/", "_")
-            pictures.write_png(folder / f"{stem}.png", picture)
+        _write_pictures(Path(pictures_to), samples, found)
     rows = [_flat(row) for row in scores.pop("samples")]
     del scores["confusion_matrix"]
     return {**_flat(scores), "samples": rows}
+
+
+def _isbi_measures(samples: Sequence[Sample], found: Sequence[Segmentation]) -> dict[str, float]:
+    """The ISBI 2012 challenge's five numbers, of all slices together."""
+    from keras_unet.metrics import isbi
+
+    if len({sample.shape for sample in samples}) > 1:
+        raise ValueError("the ISBI 2012 measures need slices of one shape")
+    labels = np.stack([sample.class_map() > 0 for sample in samples])
+    proposals = np.stack([1 - one.probabilities[..., 0] for one in found])
+    headline = isbi.evaluate(labels, proposals).headline()
+    return {f"isbi.{name}": value for name, value in headline.items()}
+
+
+def _write_pictures(folder: Path, samples: Sequence[Sample], found: Sequence[Segmentation]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, (sample, one) in enumerate(zip(samples, found, strict=True)):
+        instances = pictures.overlay(sample.image, one.instances)
+        errors = pictures.errors(sample.image, sample.class_map(), one.classes)
+        stem = (sample.name or str(index)).replace("/", "_")
+        pictures.write_png(folder / f"{stem}.png", pictures.side_by_side([instances, errors]))
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from keras_unet.training.checkpoint import latest_checkpoint
 pytestmark = pytest.mark.core
 
 SCRIPT = """
-import sys, warnings
+import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -27,11 +27,10 @@ from test_trainer import SAMPLES, TINY, At, interrupt, train
 recipe = TINY.replace(dropout=0, normalization=None, optimizer="sgd", learning_rate=0.05, steps=6)
 mirrored = recipe.replace(strategy="mirrored")
 train(SAMPLES, recipe, {root!r} + "/one", validation=1, progress=False)
-train(SAMPLES, mirrored, {root!r} + "/two", validation=1, progress=False)
 try:
-    train(SAMPLES, mirrored, {root!r} + "/stopped", validation=1, callbacks=[At(5, interrupt)])
+    train(SAMPLES, mirrored, {root!r} + "/two", validation=1, callbacks=[At(5, interrupt)])
 except KeyboardInterrupt:
-    train(SAMPLES, mirrored, {root!r} + "/stopped", validation=1)
+    train(SAMPLES, mirrored, {root!r} + "/two", validation=1)
 batch_norm_and_dropout = TINY.replace(strategy="mirrored", steps=2)
 segmenter = train(SAMPLES, batch_norm_and_dropout, {root!r} + "/more", progress=False)
 segmenter.predict(SAMPLES[0].image)
@@ -50,7 +49,7 @@ def checkpoint(folder):
     return latest_checkpoint(folder / "checkpoint")
 
 
-def test_two_devices_equal_one(runs):
+def test_two_devices_with_an_interruption_equal_one(runs):
     one, two = checkpoint(runs / "one"), checkpoint(runs / "two")
     assert one.step == two.step == 6
     for group in ("network", "average"):
@@ -65,13 +64,6 @@ def test_two_devices_equal_one(runs):
 def test_two_devices_learn_something(runs):
     history = checkpoint(runs / "two").history
     assert history[-1]["loss"] != pytest.approx(history[0]["loss"], rel=1e-3)
-
-
-def test_resume_on_two_devices_equals_the_whole_run(runs):
-    whole, stopped = checkpoint(runs / "two"), checkpoint(runs / "stopped")
-    for group, arrays in whole.groups.items():
-        for a, b in zip(arrays, stopped.groups[group], strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=group)
 
 
 def test_batch_normalisation_and_dropout_run_on_two_devices(runs):

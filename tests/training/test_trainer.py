@@ -36,7 +36,7 @@ def disks(seed=0, shape=(40, 52)):
     random = np.random.default_rng(seed)
     rows, cols = np.indices(shape)
     ids = np.zeros(shape, np.int32)
-    for number, (row, col) in enumerate([(8, 8), (12, 34), (28, 14), (30, 42)] * 3, start=1):
+    for number, (row, col) in enumerate([(8, 9), (10, 34), (29, 14), (31, 42)], start=1):
         row, col = row + random.integers(-3, 4), col + random.integers(-3, 4)
         ids[(rows - row) ** 2 + (cols - col) ** 2 < 30] = number
     image = 60 + 120 * (ids > 0) + 20 * random.standard_normal(shape)
@@ -122,8 +122,9 @@ def test_same_seed_same_run_other_seed_other_run(whole, tmp_path):
     folder, _ = whole
     train(SAMPLES, TINY, tmp_path / "again", validation=1, progress=False)
     assert_same_run(folder, tmp_path / "again")
-    train(SAMPLES, TINY.replace(seed=1), tmp_path / "other", validation=1, progress=False)
-    losses = [read_log(path)[-1]["loss"] for path in (folder, tmp_path / "other")]
+    other = TINY.replace(seed=1, steps=3)
+    train(SAMPLES, other, tmp_path / "other", progress=False)
+    losses = [read_log(path)[0]["loss"] for path in (folder, tmp_path / "other")]
     assert losses[0] != losses[1]
 
 
@@ -136,22 +137,21 @@ train(SAMPLES, TINY, {folder!r}, validation=1, callbacks=[At(5, die)])
 """
 
 
-def test_resume_after_kill_equals_the_whole_run(whole, tmp_path):
+def test_resume_after_kill_equals_the_whole_run(whole, tmp_path, capsys):
     script = KILL.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
     process = subprocess.run([sys.executable, "-c", script], env=os.environ, timeout=120)
     assert process.returncode == -9
     assert latest_checkpoint(tmp_path / "killed" / "checkpoint").step == 3
-    train(SAMPLES, TINY, tmp_path / "killed", validation=1, progress=False)
+    train(SAMPLES, TINY, tmp_path / "killed", validation=1)
+    assert "goes on at step 3" in capsys.readouterr().err
     assert_same_run(whole[0], tmp_path / "killed")
 
 
-def test_keyboard_interrupt_can_be_resumed(whole, tmp_path, capsys):
+def test_keyboard_interrupt_leaves_a_checkpoint(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
-        train(SAMPLES, TINY, tmp_path, validation=1, callbacks=[At(5, interrupt)])
+        train(SAMPLES, TINY, tmp_path, callbacks=[At(5, interrupt)])
     assert "stopped at step 5; the same command goes on from step 3" in capsys.readouterr().err
-    train(SAMPLES, TINY, tmp_path, validation=1)
-    assert "goes on at step 3" in capsys.readouterr().err
-    assert_same_run(whole[0], tmp_path)
+    assert latest_checkpoint(tmp_path / "checkpoint").step == 3
 
 
 def test_finished_run_is_only_loaded(whole, tmp_path):
@@ -208,7 +208,6 @@ RECIPES = {
     "paper": Recipe.paper(filters=2, depth=1, tile=36, steps=2, validate_every=2),
     "bfloat16": TINY.replace(precision="mixed_bfloat16", steps=2),
     "float16": TINY.replace(precision="mixed_float16", steps=2),
-    "xla": TINY.replace(jit_compile=True, steps=2),
     "seeds": TINY.replace(target="seeds", steps=2),
     "balanced": TINY.replace(class_weights="balanced", augmentation=None, steps=2),
 }
@@ -229,17 +228,20 @@ def test_tensorboard(tmp_path):
 
 
 def test_it_learns(tmp_path):
-    recipe = TINY.replace(steps=60, validate_every=60, dropout=0, learning_rate=0.02, ema=0.9)
-    segmenter = train(SAMPLES, recipe, tmp_path, progress=False)
-    scores = segmenter.evaluate([disks(11)])
-    assert scores["foreground_iou"] > 0.7
+    recipe = TINY.replace(
+        filters=4, normalization=None, dropout=0, learning_rate=0.02, schedule="constant", ema=0.9
+    )
+    segmenter = train(
+        SAMPLES, recipe.replace(steps=90, validate_every=90), tmp_path, progress=False
+    )
+    assert segmenter.evaluate([disks(11)])["foreground_iou"] > 0.7
 
 
 def test_batch_is_divided_among_the_devices(tmp_path, monkeypatch):
-    class Two:
+    class Three:
         num_replicas_in_sync = 3
 
-    monkeypatch.setattr("keras_unet.training.trainer.make_strategy", lambda name: Two())
+    monkeypatch.setattr("keras_unet.training.trainer._strategy", lambda name: Three())
     with pytest.raises(ValueError, match=r"multiple of 3. Received: batch_size=4"):
         train(SAMPLES, TINY, tmp_path, progress=False)
 

@@ -128,7 +128,7 @@ def albumentations() -> Callable[[tf.Tensor], Any]:
 
 
 def keras_layer() -> Callable[[tf.Tensor], Any]:
-    layer = keras.layers.RandomElasticTransform(factor=1.0, scale=0.2, seed=0)
+    layer = keras.layers.RandomElasticTransform(factor=(1.0, 1.0), scale=(0.2, 0.2), seed=0)
     pair = {
         "images": tf.constant(IMAGE[None, ..., None]),
         "segmentation_masks": tf.constant(MASK[None, ..., None].astype(np.float32)),

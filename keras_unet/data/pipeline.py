@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_unet.data.augmentation import Augmentation
 from keras_unet.data.normalization import Normalization
+from keras_unet.data.python_stage import python_stage
 from keras_unet.data.resampling import FusedWarp, Source
 from keras_unet.data.sample import Sample
 from keras_unet.geometry import UNetGeometry
@@ -307,13 +308,17 @@ def _order(visits: np.ndarray, seed: int, start: int) -> tf.data.Dataset:
 
 def _encoder(
     target: Target, output_shape: tuple[int, ...], samples: Sequence[Sample]
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+) -> Callable[[tf.Tensor, tf.Tensor], list[tf.Tensor]]:
     """Makes `(y, weights)` of the output from a warped label window with the target's halo."""
     given = [(s.instances is not None, s.classes is not None) for s in samples]
     channels = target.target_channels
     inner = tuple(slice(target.halo, target.halo + size) for size in output_shape)
-    dtype = np.int32 if channels is None else np.float32
-    shape = output_shape if channels is None else (*output_shape, channels)
+    specs = (
+        tf.TensorSpec(output_shape, tf.int32)
+        if channels is None
+        else tf.TensorSpec((*output_shape, channels), tf.float32),
+        tf.TensorSpec(output_shape, tf.float32),
+    )
 
     def encode(labels: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         instances, *others = np.moveaxis(labels, -1, 0)
@@ -325,14 +330,8 @@ def _encoder(
             None if annotated.all() else annotated.astype(bool),
         )
         return (
-            np.ascontiguousarray(y[inner], dtype),
+            np.ascontiguousarray(y[inner], np.int32 if channels is None else np.float32),
             np.ascontiguousarray(weights[inner], np.float32),
         )
 
-    def apply(labels: tf.Tensor, which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        y, weights = tf.numpy_function(encode, [labels, which], [dtype, np.float32])
-        y.set_shape(shape)
-        weights.set_shape(output_shape)
-        return y, weights
-
-    return apply
+    return lambda labels, which: python_stage(encode, [labels, which], specs)

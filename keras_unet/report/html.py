@@ -13,16 +13,16 @@ import numpy as np
 from keras_unet.report.pictures import png_bytes
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2rem auto;
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1300px; margin: 2rem auto;
   padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; margin: 0.5rem 0; }
 th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
-figure { display: inline-block; margin: 0.4rem; vertical-align: top; }
-figure img { display: block; max-width: 520px; width: 100%; image-rendering: pixelated; }
-figcaption { font-size: 0.85rem; color: #555; max-width: 520px; }
-svg { width: 520px; max-width: 100%; }
+figure { display: inline-block; margin: 0.4rem; vertical-align: top; width: 31%; }
+figure img { display: block; width: 100%; }
+figcaption { font-size: 0.85rem; color: #555; }
+svg { width: 32%; }
 svg line { stroke: #ddd; } svg polyline { fill: none; stroke-width: 2; }
 svg text { font-size: 12px; fill: #444; text-anchor: middle; } svg .title { font-size: 14px; }
 svg .end, svg .legend { text-anchor: end; }

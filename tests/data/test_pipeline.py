@@ -252,6 +252,21 @@ def test_feeds_a_model_on_the_jax_backend():
     subprocess.run([sys.executable, "-c", FEED_JAX], check=True, env=environment, timeout=300)
 
 
+LEAVE_EARLY = """
+import numpy as np
+from keras_unet import Sample, UNetGeometry
+from keras_unet.data import training_dataset
+ids = np.arange(200 * 300, dtype="int32").reshape(200, 300) // 50
+ds = training_dataset([Sample(ids[..., None], instances=ids)], UNetGeometry(1, "same"), 192, 2)
+iterator = iter(ds)
+next(iterator)
+"""
+
+
+def test_a_program_can_end_while_tiles_are_read_ahead():
+    subprocess.run([sys.executable, "-c", LEAVE_EARLY], check=True, timeout=120)
+
+
 def test_elements_do_not_depend_on_how_many_are_read_ahead():
     ds = dataset([sample(0), sample(1)], augmentation=Augmentation())
     again = itertools.islice(iter(ds), 5)

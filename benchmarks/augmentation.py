@@ -3,7 +3,7 @@
 One 512 x 512 float32 image and its mask are deformed by the paper's field (3 x 3 knots, 10 px, or
 the peer's nearest setting), image linear, mask nearest, mirrored, inside `Dataset.map`. Peers that
 are not TensorFlow run under `tf.numpy_function`, as their users run them. Everything has a single
-thread: one parallel call, one intra-op and inter-op thread, one OpenCV, OpenMP and torch thread.
+thread: no parallel calls, one intra-op and inter-op thread, one OpenCV, OpenMP and torch thread.
 The table counts CPU time of the process, the fastest of several rounds that take turns, so a busy
 machine disturbs it little. The last row does all defaults of `Augmentation`: any rotation, flips,
 gamma, gain and offset too.
@@ -152,12 +152,13 @@ ROWS: dict[str, tuple[Callable[[], Callable[[tf.Tensor], Any]], int]] = {
 
 
 def stream(make: Callable[[], Callable[[tf.Tensor], Any]]) -> Iterator[Any]:
-    dataset = tf.data.Dataset.range(10**9, output_type=tf.int64).map(make(), num_parallel_calls=1)
+    # Neither parallel calls nor prefetching, which would work during the others' turns.
+    dataset = tf.data.Dataset.range(10**9, output_type=tf.int64).map(make())
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
     options.autotune.enabled = False
-    options.experimental_optimization.inject_prefetch = False  # would work during others' turns
+    options.experimental_optimization.inject_prefetch = False
     return iter(dataset.with_options(options))
 
 

@@ -133,6 +133,7 @@ def training_dataset(
         points = _foreground(samples, seed) if foreground_fraction else None
         place = _placer(arena, tile_shape, output_shape, foreground_fraction, points)
 
+    @tf.autograph.experimental.do_not_convert
     def make(index: tf.Tensor, which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         seeds = tf.random.split(tf.stack([tf.constant(seed, tf.int64), index]), 2, alg="philox")
         source = place(which, seeds[0])
@@ -296,6 +297,7 @@ def _order(visits: np.ndarray, seed: int, start: int) -> tf.data.Dataset:
     """Endless sample numbers, shuffled anew in every epoch, from element `start` on."""
     visits = visits.astype(np.int64)
 
+    @tf.autograph.experimental.do_not_convert
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         # Elements use the seeds (seed, index >= 0), so negative numbers are free.
         seeds = tf.stack([tf.constant(seed, tf.int64), -1 - number])

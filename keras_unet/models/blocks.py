@@ -130,7 +130,9 @@ class Blocks:
 
     def _activated(self, x: Any, name: str, normalize: bool) -> Any:
         if normalize and self.normalization == "batch":
-            x = keras.layers.BatchNormalization(name=f"{name}_norm", dtype=self.dtype)(x)
+            # Keras's momentum of 0.99 needs some 500 steps before the averages are of use.
+            layer = keras.layers.BatchNormalization
+            x = layer(momentum=0.9, name=f"{name}_norm", dtype=self.dtype)(x)
         elif normalize and self.normalization == "group":
             groups = math.gcd(8, x.shape[-1])
             x = keras.layers.GroupNormalization(groups, name=f"{name}_norm", dtype=self.dtype)(x)

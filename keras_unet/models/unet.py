@@ -57,7 +57,7 @@ class UNet(SegmentationModel):
         dtype: Dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. Defaults
             to None, the global policy.
         name: Name of the model. Defaults to "unet".
-        **kwargs: `trainable`, as in `keras.Model`.
+        trainable: Whether the weights are trained. Defaults to True.
 
     Attributes:
         geometry: The `UNetGeometry`, also after loading.
@@ -103,7 +103,7 @@ class UNet(SegmentationModel):
         kernel_size: int = 3,
         dtype: Any = None,
         name: str = "unet",
-        **kwargs: Any,
+        trainable: bool = True,
     ) -> None:
         # === Arguments ===
         input_shape = check_input_shape(input_shape)
@@ -178,7 +178,7 @@ class UNet(SegmentationModel):
             },
             dtype=policy,
             name=name,
-            **kwargs,
+            trainable=trainable,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ STRATEGIES = ("default", "mirrored")
 def make_strategy(
     name: str | None = None, devices: Sequence[str] | None = None
 ) -> tf.distribute.Strategy | None:
-    """Makes a distribution strategy by its name.
+    """Makes a distribution strategy by its name; the same one for the same devices.
 
     The model, its optimiser and its metrics are created under `strategy.scope()`; each step's
     batch is divided among the devices, so the batch size is the *global* one, and with this
@@ -71,7 +72,19 @@ def make_strategy(
         raise ValueError(
             f"devices must be some of the visible {visible}. Received: devices={list(devices)}"
         )
-    return tf.distribute.MirroredStrategy([_short(device) for device in devices])
+    return _mirrored(tuple(_short(device) for device in devices))
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """One strategy a set of devices for the whole process.
+
+    Every new strategy counts its collective operations from the same number, and TensorFlow
+    remembers their shapes: a second one, for another network, would fail or wait for ever.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def strategy_scope(strategy: tf.distribute.Strategy | str | None) -> AbstractContextManager:

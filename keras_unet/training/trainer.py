@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -195,20 +194,10 @@ class _Run:
         return [keras.callbacks.TensorBoard(str(self.folder / "tensorboard"), write_graph=False)]
 
 
-@functools.cache
-def _strategy(name: str) -> Any:
-    """The strategy of a name, one for the whole process.
-
-    Every new strategy counts its collective operations from the same number, and TensorFlow
-    remembers their shapes: a second one, for another network, would fail or wait for ever.
-    """
-    return make_strategy(name)
-
-
 def _compiled_model(setup: Setup) -> keras.Model:
     """The network on the recipe's devices, compiled, with the variables of the optimizer made."""
     recipe = setup.recipe
-    strategy = _strategy(recipe.strategy)
+    strategy = make_strategy(recipe.strategy)
     replicas = 1 if strategy is None else strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:
         raise ValueError(

@@ -40,6 +40,7 @@ def test_mirrored_on_another_backend_names_its_alternative(monkeypatch):
 def test_mirrored_works_with_one_device(device):
     tf = pytest.importorskip("tensorflow")
     strategy = make_strategy("mirrored", [device])
+    assert make_strategy("mirrored", [device]) is strategy
     assert strategy.num_replicas_in_sync == 1
     with strategy_scope(strategy):
         assert tf.distribute.get_strategy() is strategy

@@ -239,7 +239,7 @@ def test_batch_is_divided_among_the_devices(tmp_path, monkeypatch):
     class Three:
         num_replicas_in_sync = 3
 
-    monkeypatch.setattr("keras_unet.training.trainer._strategy", lambda name: Three())
+    monkeypatch.setattr("keras_unet.training.trainer.make_strategy", lambda name: Three())
     with pytest.raises(ValueError, match=r"multiple of 3. Received: batch_size=4"):
         train(SAMPLES, TINY, tmp_path, progress=False)
 

@@ -41,7 +41,7 @@ def demo_recipe(steps: int | None = None, seed: int = 0) -> Recipe:
         augmentation={"sigma": 4.0},
         tile=204,
         batch_size=4,
-        steps=steps or 300,
+        steps=steps or 400,
         validate_every=50,
         learning_rate=2e-3,
         ema=0.98,

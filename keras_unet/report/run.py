@@ -33,18 +33,21 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
+CHARTS = (
+    ("loss", ("loss",)),
+    ("mean IoU", ("iou", "val_mean_iou")),
+    ("instances of the validation images", ("val_seg", "val_f1")),
+    ("learning rate", ("learning_rate",)),
+)
+"""Title and columns of the charts; a column that a log lacks is left out."""
+
+
 def add_curves(page: Report, log: Mapping[str, Sequence[float]]) -> None:
-    """Adds one chart a quantity, its validation values (`val_...`) in the same chart."""
-    steps = log.get("step") or log.get("epoch") or []
-    for name in log:
-        if name.startswith("val_") and name[4:] in log:
-            continue
-        if name in ("step", "epoch", "seconds"):
-            continue
-        series = {name: (steps, log[name])}
-        if f"val_{name}" in log:
-            series[f"val_{name}"] = (steps, log[f"val_{name}"])
-        page.svg(line_chart(series, title=name))
+    """Adds the charts of a training log."""
+    for title, names in CHARTS:
+        series = {name: (log["step"], log[name]) for name in names if name in log}
+        if series:
+            page.svg(line_chart(series, title=title))
 
 
 def add_prediction(page: Report, segmenter: Segmenter, sample: Sample) -> None:

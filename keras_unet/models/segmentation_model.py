@@ -71,9 +71,7 @@ def _xla_pays() -> bool:
     """
     if keras.config.backend() != "tensorflow":
         return True
-    import tensorflow as tf
-
-    return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+    return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def check_input_shape(input_shape: Any) -> tuple[int | None, ...]:

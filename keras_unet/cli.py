@@ -133,11 +133,22 @@ def train(
     console.print(f"Run folder: [bold]{out}[/]   report: {report}")
 
 
-@app.command(epilog="Example: keras-unet predict runs/em image.tif --out masks")
+@app.command(
+    epilog="Example: keras-unet predict runs/em image.tif --out masks "
+    "(or: keras-unet predict --preset nuclei image.png)"
+)
 @friendly
 def predict(
-    run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run folder (not with --preset), then images or folders of images.",
+            metavar="[RUN] IMAGES...",
+        ),
+    ],
+    preset: Annotated[
+        str | None, typer.Option(help="A trained model of the package in place of RUN: nuclei.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the masks.")] = Path("masks"),
     probabilities: Annotated[bool, typer.Option(help="Also write float32 TIFFs.")] = False,
     overlays: Annotated[bool, typer.Option(help="Also write PNGs with outlines.")] = True,
@@ -147,10 +158,22 @@ def predict(
     max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
 ) -> None:
     """Segment images of any size: class maps, instance ids, overlays."""
+    from keras_unet.inference.segmenter import Segmenter
     from keras_unet.report.predictions import predict_files
 
+    images = paths if preset else paths[1:]
+    if not images:
+        raise ValueError(
+            f"predict needs a run folder and images, or --preset and images. Received: {paths[0]}"
+        )
     rows = predict_files(
-        run, images, out, probabilities=probabilities, overlays=overlays, tta=tta, max_tile=max_tile
+        Segmenter.from_preset(preset) if preset else paths[0],
+        images,
+        out,
+        probabilities=probabilities,
+        overlays=overlays,
+        tta=tta,
+        max_tile=max_tile,
     )
     table = Table("image", "size", "instances", "foreground", "seconds")
     for row in rows:

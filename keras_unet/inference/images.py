@@ -1,4 +1,4 @@
-"""Checks an image that a user passes and gives it a channel axis."""
+"""Checks an image that a user passes and gives it the network's channels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ LAYOUTS = {1: ("(W,)", "(W, C)"), 2: ("(H, W)", "(H, W, C)"), 3: ("(D, H, W)", "
 
 
 def as_image(image: Any, rank: int, channels: int | None) -> np.ndarray:
-    """The image as a raw array with a channel axis.
+    """The image as a raw array with the network's channels.
+
+    A network of 3 channels takes a grey image, which is repeated, and one with an alpha channel
+    (8 or 16 bits, as in files), which is dropped.
 
     Args:
-        image: `(*spatial)` (for networks of one channel) or `(*spatial, C)`, any real dtype.
+        image: `(*spatial)`, grey, or `(*spatial, C)`, any real dtype.
         rank: Number of spatial axes.
         channels: Channels that the network takes; None for any number.
 
     Returns:
-        `(*spatial, C)`, the dtype unchanged.
+        `(*spatial, C)`, the dtype unchanged, maybe a read-only view.
 
     Raises:
         ValueError: If it is no such array, with what to do about it.
@@ -35,7 +38,7 @@ def as_image(image: Any, rank: int, channels: int | None) -> np.ndarray:
         )
     array = np.asarray(image)
     check_values(array)
-    return add_channels(array, rank, channels)
+    return fit_channels(array, rank, channels)
 
 
 def check_values(array: np.ndarray) -> None:
@@ -55,20 +58,29 @@ def check_values(array: np.ndarray) -> None:
         )
 
 
-def add_channels(array: Any, rank: int, channels: int | None) -> Any:
-    """Adds the channel axis where it is missing, after checking the shape."""
+def fit_channels(array: np.ndarray, rank: int, channels: int | None) -> np.ndarray:
+    """Gives an array the channels that the network takes, as in `as_image`, without a copy."""
     plain, full = LAYOUTS[rank]
     shape = tuple(array.shape)
     if 0 in shape:
         raise ValueError(f"image must not be empty. Received: image.shape={shape}")
     if len(shape) == rank and channels in (1, None):
         return array[..., None]
+    if channels == 3 and (len(shape) == rank or shape[rank:] == (1,)):
+        return np.broadcast_to(array.reshape(*shape[:rank], 1), (*shape[:rank], 3))
+    if channels == 3 and shape[rank:] == (4,) and _is_file_depth(array.dtype):
+        return array[..., :3]
     wanted = f"{channels} channels" if channels != 1 else "1 channel"
-    layouts = f"{plain} or {full}" if channels in (1, None) else full
+    layouts = f"{plain} or {full}" if channels in (1, 3, None) else full
     problem = f"image must be {layouts} with {wanted if channels else 'any number of channels'}"
     if len(shape) == rank + 1 and channels in (shape[-1], None):
         return array
     raise ValueError(f"{problem}{_hint(shape, rank, channels)}. Received: image.shape={shape}")
+
+
+def _is_file_depth(dtype: np.dtype) -> bool:
+    """Whether it is uint8 or uint16, in any byte order."""
+    return dtype.kind == "u" and dtype.itemsize <= 2
 
 
 def _hint(shape: tuple[int, ...], rank: int, channels: int | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.inference.images import add_channels, check_values
+from keras_unet.inference.images import check_values, fit_channels
 from keras_unet.inference.tiling import Progress, run_tiles
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ class NormalizedSource:
     @property
     def shape(self) -> tuple[int, ...]:
         """`(*spatial, C)`."""
-        shape = tuple(self.source.shape)
-        return shape if len(shape) > self.rank else (*shape, 1)
+        return _stand_in(self.source, self.rank, self.channels).shape
 
     def __getitem__(self, box: tuple[slice, ...]) -> np.ndarray:
         part = np.asarray(self.source[box])
         check_values(part)
-        part = add_channels(part, self.rank, self.channels).astype(np.float32)
+        part = fit_channels(part, self.rank, self.channels).astype(np.float32)
         part -= self.offset
         part *= self.scale
         return part
@@ -67,7 +66,8 @@ def predict_large(
 
     Objects are not numbered: an object may cross any number of tiles, and a connected component or
     its size is only known when the whole map is. Targets therefore decide each pixel for itself
-    here; a minimum size of objects does not apply. Neither does test-time augmentation.
+    here; a minimum size of objects does not apply. Neither does test-time augmentation, and the
+    image must be on the network's grid already.
 
     Args:
         segmenter: The segmenter.
@@ -85,7 +85,8 @@ def predict_large(
         `destination`.
 
     Raises:
-        ValueError: If an array does not fit, or the segmenter has test-time augmentation.
+        ValueError: If an array does not fit, or the segmenter has test-time augmentation or a
+            resolution other than 1.
 
     Example:
         >>> slide = zarr.open("slide.zarr")                                  # (90000, 70000, 3)
@@ -94,11 +95,7 @@ def predict_large(
     """
     rank, channels = segmenter.geometry.rank, segmenter.channels
     _check_source(source, rank, channels)
-    if segmenter.tta is not None:
-        raise ValueError(
-            "predict_large has no test-time augmentation; make a segmenter without it. Received: "
-            f"tta={segmenter.tta!r}"
-        )
+    _check_segmenter(segmenter)
     shape = tuple(source.shape[:rank])
     _check_destination("destination", destination, shape, np.integer)
     target = _pixelwise(segmenter.target)
@@ -129,13 +126,32 @@ def _pixelwise(target: Target) -> Target:
     return target.from_config(config)
 
 
+def _check_segmenter(segmenter: Segmenter) -> None:
+    if segmenter.tta is not None:
+        raise ValueError(
+            "predict_large has no test-time augmentation; make a segmenter without it. Received: "
+            f"tta={segmenter.tta!r}"
+        )
+    if segmenter.resolution != 1:
+        raise ValueError(
+            "predict_large does not resize; store the image at the network's resolution, and make "
+            "a segmenter of the same model and normalization with resolution=1. Received: "
+            f"resolution={segmenter.resolution:g}"
+        )
+
+
 def _check_source(source: Any, rank: int, channels: int | None) -> None:
-    """Checks the shape on an array of it that takes no memory."""
     if not hasattr(source, "shape"):
         raise ValueError(
             f"source must be an array-like with a shape. Received: a {type(source).__name__}"
         )
-    add_channels(np.broadcast_to(np.uint8(0), tuple(source.shape)), rank, channels)
+    _stand_in(source, rank, channels)
+
+
+def _stand_in(source: Any, rank: int, channels: int | None) -> np.ndarray:
+    """An array like the source with the network's channels, which takes no memory."""
+    pixel = np.zeros((), getattr(source, "dtype", np.float32))
+    return fit_channels(np.broadcast_to(pixel, tuple(source.shape)), rank, channels)
 
 
 def _check_destination(name: str, array: Any, shape: Sequence[int], kind: type) -> None:
@@ -152,4 +168,4 @@ def _sample(source: Any, rank: int, channels: int | None) -> np.ndarray:
     step = max(int(np.ceil((pixels / SAMPLE_PIXELS) ** (1 / rank))), 1)
     sample = np.asarray(source[(slice(None, None, step),) * rank])
     check_values(sample)
-    return add_channels(sample, rank, channels)
+    return fit_channels(sample, rank, channels)

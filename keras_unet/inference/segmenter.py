@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet.data.resolution import resize_image, resize_maps, working_shape
 from keras_unet.geometry import TilePlan, UNetGeometry, plan_tiles
-from keras_unet.inference import storage
+from keras_unet.inference import presets, storage
 from keras_unet.inference.augmentation import views
 from keras_unet.inference.evaluation import evaluate
 from keras_unet.inference.images import as_image
@@ -44,15 +45,21 @@ class Segmenter:
     normalisation. Group and layer normalisation average over the whole tile; for such networks
     choose `max_tile` as in training.
 
+    With a `resolution` other than 1 the network works on a coarser or finer grid: the raw image is
+    resized to it, and the probabilities back to the image's size, where classes and objects are
+    found. Tiles are in pixels of that grid, a target's `min_size` in pixels of the image.
+
     Args:
         model: A Keras model: images `(batch, *spatial, C)` -> logits `(batch, *spatial, K)`.
         target: How outputs become classes and instances. Defaults to
             `ClassTarget(num_classes=K)`.
         normalization: How an image becomes what the network sees. Defaults to `Normalization()`.
+        resolution: Size of the grid on which the network works, as a fraction of the image's along
+            each axis, 0.05 to 8. Defaults to 1.
         geometry: Sizes of the network. Defaults to `model.geometry`, which the models of this
             package have.
-        max_tile: Largest tile in pixels, one number or one per axis. Defaults to None: as large as
-            `memory_limit` allows.
+        max_tile: Largest tile in pixels of the network's grid, one number or one per axis. Defaults
+            to None: as large as `memory_limit` allows.
         memory_limit: Bytes that the network's activations may take, by `estimate_memory`; used
             where `max_tile` is None. Defaults to 2 GiB.
         batch_size: Number of tiles that run at once. Defaults to None: small tiles together up to
@@ -86,6 +93,7 @@ class Segmenter:
         target: Target | None = None,
         normalization: Normalization | None = None,
         *,
+        resolution: float = 1.0,
         geometry: UNetGeometry | None = None,
         max_tile: int | Sequence[int] | None = None,
         memory_limit: int = DEFAULT_LIMIT,
@@ -98,6 +106,7 @@ class Segmenter:
         self.geometry = _geometry_of(model, geometry)
         self.target = target or _default_target(model)
         self.normalization = normalization or _default_normalization()
+        self.resolution = float(resolution)
         self.max_tile = _plain(max_tile)
         self.memory_limit = memory_limit
         self.batch_size = batch_size
@@ -122,6 +131,7 @@ class Segmenter:
             raise ValueError(
                 f"batch_size must be at least 1. Received: batch_size={self.batch_size}"
             )
+        working_shape((), self.resolution)
         next(views(self.tta, self.geometry.rank))
         plan_tiles((1,) * self.geometry.rank, self.geometry, self.max_tile)
 
@@ -131,7 +141,15 @@ class Segmenter:
         return self.model.input_shape[-1]
 
     def plan(self, shape: Sequence[int]) -> TilePlan:
-        """The tiles for an image of a spatial shape."""
+        """The tiles for an image of a spatial shape.
+
+        Args:
+            shape: Spatial shape in pixels of the network's grid: that of the image, or
+                `data.resolution.working_shape(image_shape, resolution)` where that is not 1.
+
+        Returns:
+            A `TilePlan` in the same pixels.
+        """
         fixed = self.model.input_shape[1:-1]
         if None not in fixed:
             return plan_fixed(shape, self.geometry, fixed)
@@ -165,7 +183,8 @@ class Segmenter:
         """Segments one image of any size.
 
         Args:
-            image: `(*spatial)` or `(*spatial, C)`, any real dtype, raw: it is normalised here.
+            image: `(*spatial)` or `(*spatial, C)`, any real dtype, raw: it is normalised here. For
+                a network of 3 channels grey is repeated, and an alpha channel is dropped.
             progress: True for a progress bar, or a function of (finished tiles, all tiles).
                 Defaults to False.
 
@@ -177,10 +196,12 @@ class Segmenter:
                 values.
         """
         image = as_image(image, self.geometry.rank, self.channels)
+        shape = image.shape[:-1]
+        image = resize_image(image, working_shape(shape, self.resolution))
         stack = image[None] if image.ndim == 2 else image  # (W, C): Normalization needs a plane
         normalized = self.normalization(stack).reshape(image.shape)
         with _reporting(progress) as report:
-            probabilities = self._average(normalized, report)
+            probabilities = resize_maps(self._average(normalized, report), shape)
         return Segmentation(probabilities, *self.target.decode(probabilities))
 
     def _average(self, image: np.ndarray, report: Progress | None) -> np.ndarray:
@@ -246,10 +267,28 @@ class Segmenter:
         Raises:
             ValueError: If a file is missing, damaged, or of a newer format.
         """
+        model, config = storage.load_run(path)
+        return cls._from_config(model, config, Path(path) / storage.CONFIG_NAME)
+
+    @classmethod
+    def from_preset(cls, name: str | os.PathLike) -> Segmenter:
+        """Makes a trained segmenter that comes with the package.
+
+        Args:
+            name: `"nuclei"` (grey or RGB), or another of `inference.presets.names()`; or a folder
+                that `presets.save_preset` has written.
+
+        Raises:
+            ValueError: If there is no such preset, or a file of it is missing or damaged.
+        """
+        model, config = presets.load_preset(name)
+        return cls._from_config(model, config, name)
+
+    @classmethod
+    def _from_config(cls, model: keras.Model, config: dict[str, Any], origin: Any) -> Segmenter:
         from keras_unet import targets
         from keras_unet.data.normalization import Normalization
 
-        model, config = storage.load_run(path)
         try:
             parts = {
                 "target": targets.create(config["target"]["name"], **config["target"]["config"]),
@@ -259,8 +298,8 @@ class Segmenter:
             return cls(model, **parts, **{name: config[name] for name in OPTIONS})
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"{Path(path) / storage.CONFIG_NAME} does not describe a segmenter "
-                f"({type(error).__name__}: {error}); save it again. Received: path={str(path)!r}"
+                f"{origin} does not describe a segmenter ({type(error).__name__}: {error}); "
+                "save it again"
             ) from error
 
     def get_config(self) -> dict[str, Any]:
@@ -273,14 +312,23 @@ class Segmenter:
         }
 
     def __repr__(self) -> str:
+        resolution = "" if self.resolution == 1 else f"resolution={self.resolution:g}, "
         return (
             f"Segmenter(model={self.model.name!r}, target={self.target.name!r}, "
-            f"normalization={self.normalization!r}, max_tile={self.max_tile}, tta={self.tta!r}, "
-            f"class_names={self.class_names})"
+            f"normalization={self.normalization!r}, {resolution}max_tile={self.max_tile}, "
+            f"tta={self.tta!r}, class_names={self.class_names})"
         )
 
 
-OPTIONS = ("max_tile", "memory_limit", "batch_size", "tta", "average", "class_names")
+OPTIONS = (
+    "resolution",
+    "max_tile",
+    "memory_limit",
+    "batch_size",
+    "tta",
+    "average",
+    "class_names",
+)
 """Arguments that are plain values and are stored under their names."""
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG_NAME = "segmenter.json"
 MODEL_NAME = "model.keras"
 KNOWN_FILES = (CONFIG_NAME, MODEL_NAME, "recipe.yaml")
 """A folder with one of these belongs to a run and may be written into."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda config: {"resolution": 1.0, **config},
+}
 """Format version -> function that turns such a config into one of the next version."""
 
 

@@ -40,3 +40,25 @@ def create(name: str, **kwargs: Any) -> SegmentationModel:
         raise ValueError(f"there is no such model; there are {known}. Received: name={name!r}")
     module, cls = MODELS[name]
     return getattr(importlib.import_module(module), cls)(**kwargs)
+
+
+def name_of(model: Any) -> str:
+    """The name under which `create` makes a model like this one.
+
+    Args:
+        model: A model of this package.
+
+    Returns:
+        One of `names()`.
+
+    Raises:
+        ValueError: If the model is none of this package's architectures.
+    """
+    made_by = type(model)
+    for name, (module, cls) in MODELS.items():
+        if (made_by.__module__, made_by.__name__) == (module, cls):
+            return name
+    raise ValueError(
+        f"the model must be one of {names()}. Received: a {made_by.__name__}, "
+        f"model={getattr(model, 'name', model)!r}"
+    )

@@ -54,6 +54,8 @@ class UNet(SegmentationModel):
         activation: Activation function or its name. Defaults to "relu".
         convs_per_level: Convolutions per level of each path. Defaults to 2.
         kernel_size: Odd size of their kernels in pixels. Defaults to 3.
+        skip_connections: Whether the expansive path sees the features of the contracting one;
+            False is for showing what they are good for. Defaults to True.
         dtype: Dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. Defaults
             to None, the global policy.
         name: Name of the model. Defaults to "unet".
@@ -101,6 +103,7 @@ class UNet(SegmentationModel):
         activation: Any = "relu",
         convs_per_level: int = 2,
         kernel_size: int = 3,
+        skip_connections: bool = True,
         dtype: Any = None,
         name: str = "unet",
         trainable: bool = True,
@@ -151,7 +154,8 @@ class UNet(SegmentationModel):
             channels = filters * 2**level
             keeps = released and level == 0
             x = up(x, 2 * channels if keeps else channels, f"expand{level + 1}", activate=released)
-            x = blocks.join(x, skips[level], f"expand{level + 1}")
+            if skip_connections:
+                x = blocks.join(x, skips[level], f"expand{level + 1}")
             x = blocks.convolutions(x, channels, f"expand{level + 1}")
         outputs = blocks.head(x, num_classes)
         if not fits:
@@ -175,6 +179,7 @@ class UNet(SegmentationModel):
                 "activation": keras.activations.serialize(keras.activations.get(activation)),
                 "convs_per_level": convs_per_level,
                 "kernel_size": kernel_size,
+                "skip_connections": skip_connections,
             },
             dtype=policy,
             name=name,

@@ -71,8 +71,8 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _segmenter(run: Path, tta: str | None, max_tile: int | None) -> Segmenter:
-    segmenter = Segmenter.load(run)
+def _segmenter(run: str | Path | Segmenter, tta: str | None, max_tile: int | None) -> Segmenter:
+    segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run)
     if tta is not None:
         segmenter.tta = tta
     if max_tile is not None:
@@ -81,7 +81,7 @@ def _segmenter(run: Path, tta: str | None, max_tile: int | None) -> Segmenter:
 
 
 def predict_files(
-    run: str | Path,
+    run: str | Path | Segmenter,
     images: Iterable[Path],
     out: str | Path,
     *,
@@ -96,7 +96,7 @@ def predict_files(
     than 65,535 objects), on request `NAME_probabilities.tif` (float32) and `NAME_overlay.png`.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a segmenter.
         images: Files, or folders of images; colour is turned to grey, or grey to colour, where
             the model takes the other.
         out: Folder for the results, made if needed.
@@ -113,7 +113,7 @@ def predict_files(
         ValueError: If an image cannot be read or does not fit the model; the message names it.
     """
     files = find_images(images)
-    segmenter = _segmenter(Path(run), tta, max_tile)
+    segmenter = _segmenter(run, tta, max_tile)
     channels = segmenter.channels if segmenter.channels in (1, 3) else None
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,7 @@ def evaluate_samples(
         `Segmenter.evaluate`'s scores without the confusion matrix, NaN as None, nested scores under
         names such as `iou.background`; `"samples"` holds the rows of the samples.
     """
-    segmenter = _segmenter(Path(run), tta, max_tile)
+    segmenter = _segmenter(run, tta, max_tile)
     found: list[Segmentation] = []
 
     def predict(image: np.ndarray) -> Segmentation:

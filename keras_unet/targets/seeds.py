@@ -39,9 +39,10 @@ class SeedTarget(Target):
     No gap is carved: the depth already falls to its lowest where cells touch.
 
     Decoding: the foreground is where `probability > threshold`; each connected part of it with
-    `depth > seed_threshold` is a seed; a watershed on the depth gives every foreground pixel to a
-    seed. A part of the foreground without a seed is one instance. Of the annotation's own encoding
-    that gives the annotated cells again, up to a pixel where cells of different depth touch.
+    `depth > seed_threshold` and at least `min_seed_size` pixels is a seed; a watershed on the depth
+    gives every foreground pixel to a seed. A part of the foreground without a seed is one instance.
+    Of the annotation's own encoding that gives the annotated cells again, up to a pixel where cells
+    of different depth touch.
 
     Args:
         clip: Largest distance that is told apart, in pixels. Defaults to 25.
@@ -52,6 +53,8 @@ class SeedTarget(Target):
         seed_threshold: Of the depth, between 0 and 1. Defaults to 0.5.
         connectivity: Which pixels touch: 1 is faces only, the rank is corners too. Defaults to 1.
         min_size: Instances with fewer pixels become background. Defaults to 0.
+        min_seed_size: Seeds with fewer pixels are none; they come from noise in the depth and split
+            cells. Defaults to 0.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -83,6 +86,7 @@ class SeedTarget(Target):
         seed_threshold: float = 0.5,
         connectivity: int = 1,
         min_size: int = 0,
+        min_seed_size: int = 0,
     ) -> None:
         if clip < 1:
             raise ValueError(f"clip must be at least 1 pixel. Received: clip={clip}")
@@ -101,6 +105,10 @@ class SeedTarget(Target):
                 f"Received: class_weights={class_weights}"
             )
         check_components(connectivity, min_size)
+        if min_seed_size < 0:
+            raise ValueError(
+                f"min_seed_size must be at least 0. Received: min_seed_size={min_seed_size}"
+            )
         self.clip = int(clip)
         self.normalisation = normalisation
         self.class_weights = None if class_weights is None else weights.tolist()
@@ -109,6 +117,7 @@ class SeedTarget(Target):
         self.seed_threshold = float(seed_threshold)
         self.connectivity = int(connectivity)
         self.min_size = int(min_size)
+        self.min_seed_size = int(min_seed_size)
 
     @property
     def num_outputs(self) -> int:
@@ -211,6 +220,7 @@ class SeedTarget(Target):
         values = check_channels(probabilities, 2, "probabilities")
         cells, depth = values[..., 0] > self.threshold, values[..., 1]
         seeds = connected_components(cells & (depth > self.seed_threshold), self.connectivity)
+        seeds = remove_small(seeds, self.min_seed_size)
         parts = connected_components(cells, self.connectivity)
         seeded = np.zeros(int(parts.max(initial=0)) + 1, bool)
         seeded[parts[seeds > 0]] = True
@@ -231,4 +241,5 @@ class SeedTarget(Target):
             "seed_threshold": self.seed_threshold,
             "connectivity": self.connectivity,
             "min_size": self.min_size,
+            "min_seed_size": self.min_seed_size,
         }

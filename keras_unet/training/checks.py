@@ -55,16 +55,18 @@ def count_classes(samples: Sequence[Sample], num_classes: int | None = None) -> 
         A `ClassTable`.
     """
     counts = np.zeros(num_classes or 2, np.int64)
-    objects: int | None = None
     for sample in samples:
         classes = sample.class_map()
         values = classes if sample.annotated is None else classes[sample.annotated]
         found = np.bincount(values.ravel(), minlength=len(counts))
         counts = np.pad(counts, (0, len(found) - len(counts))) + found
-        if sample.instances is not None:
-            ids = np.unique(sample.instances)
-            objects = (objects or 0) + int((ids > 0).sum())
-    return ClassTable(tuple(int(count) for count in counts), objects)
+    return ClassTable(tuple(int(count) for count in counts), count_objects(samples))
+
+
+def count_objects(samples: Sequence[Sample]) -> int | None:
+    """Annotated objects over all samples; None without instances."""
+    maps = [sample.instances for sample in samples if sample.instances is not None]
+    return sum(int((np.unique(ids) > 0).sum()) for ids in maps) if maps else None
 
 
 def check_samples(
@@ -186,6 +188,21 @@ def _merged_pieces(sample: Sample) -> int:
     return int(ndimage.label(foreground, np.ones((3,) * sample.rank))[1])
 
 
+def warn_lost_objects(
+    samples: Sequence[Sample], resized: Sequence[Sample], resolution: float
+) -> None:
+    """Logs how many objects are too small for a coarser grid, if any."""
+    before, after = count_objects(samples), count_objects(resized)
+    if before and after is not None and after < before:
+        logger.warning(
+            "%d of %d objects vanish at resolution=%g, they are smaller than a pixel there; a "
+            "higher resolution keeps them",
+            before - after,
+            before,
+            resolution,
+        )
+
+
 def warn_batch_norm(batch_size: int) -> None:
     """Logs that batch normalisation needs more tiles in a step, where it does."""
     if batch_size < 4:
@@ -201,7 +218,7 @@ def choose_tile(geometry: UNetGeometry, samples: Sequence[Sample], tile: int | N
 
     Args:
         geometry: The network's geometry.
-        samples: The training samples.
+        samples: The training samples at the recipe's resolution, whose pixels are meant here.
         tile: Side of the input in pixels, or None to choose: about 256 px of output (rank 3: 64),
             and no more than the largest image needs.
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from keras_unet.data.resolution import HIGHEST, LOWEST
+
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "padding": ("valid", "same"),
     "normalization": (None, "batch", "group"),
@@ -25,6 +27,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 # Smallest and largest value, both allowed; None = no limit.
 _RANGES: dict[str, tuple[float | None, float | None]] = {
+    "resolution": (LOWEST, HIGHEST),
     "filters": (1, None),
     "depth": (0, 12),
     "dropout": (0, 0.99),
@@ -53,7 +56,10 @@ class Recipe:
     learning rate. The averaged weights (`ema`) are what is validated and kept, because single
     steps on little data are noisy. `Recipe.paper()` is the published recipe.
 
-    Sizes are in pixels, and a step is one update on `batch_size` tiles.
+    A step is one update on `batch_size` tiles. Sizes are in working pixels, those of the grid that
+    `resolution` makes: the tile, displacements, and the distances of weight maps and targets (such
+    as `sigma` and `clip`). Only a target's `min_size` is in pixels of the image, at whose size
+    objects are found.
 
     Args:
         model: Name of the architecture, see `models.names()`. Defaults to "unet".
@@ -67,15 +73,19 @@ class Recipe:
         model_options: Further arguments of the architecture. Defaults to {}.
         target: What the network learns, a name in `targets.TARGETS`. Defaults to "classes".
         target_options: Arguments of the target, such as {"weights": "paper"} for the border weight
-            map. The number of classes is counted in the samples unless given. Defaults to {}.
+            map, in working pixels but for `min_size`. The number of classes is counted in the
+            samples unless given. Defaults to {}.
         class_weights: "balanced" (inverse frequency over all samples, pixel-weighted mean 1), one
             weight per class, or None. For the target "classes" only. Defaults to None.
         image_normalization: "percentile", "unit", "zscore" or "none": how every image is scaled;
             stored with the model. Defaults to "percentile".
-        augmentation: Options of `data.Augmentation`; {} is its defaults, None is no augmentation.
-            Defaults to {}.
-        tile: Side of the network's input in pixels, a legal size. Defaults to None: the legal size
-            for about 256 px of output (3-D: 64), less where all images are smaller.
+        resolution: Size of the grid on which the network works, as a fraction of the image's along
+            each axis, 0.05 to 8: 0.5 for objects that are large in pixels, 2 for tiny ones. Stored
+            with the model; results have the image's size in any case. Defaults to 1.
+        augmentation: Options of `data.Augmentation`, in working pixels; {} is its defaults, None
+            is no augmentation. Defaults to {}.
+        tile: Side of the network's input in working pixels, a legal size. Defaults to None: the
+            legal size for about 256 px of output (3-D: 64), less where all images are smaller.
         batch_size: Tiles in a step, over all devices. Defaults to 4.
         sampling: "image" visits every image equally often, "area" in proportion to its size.
             Defaults to "image".
@@ -134,6 +144,7 @@ class Recipe:
     target_options: dict[str, Any] = field(default_factory=dict)
     class_weights: str | list[float] | None = None
     image_normalization: str = "percentile"
+    resolution: float = 1.0
     augmentation: dict[str, Any] | None = field(default_factory=dict)
     tile: int | None = None
     batch_size: int = 4

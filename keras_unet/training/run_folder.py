@@ -61,7 +61,8 @@ def _clear(folder: Path) -> None:
 
 
 def _check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    old, new = there["recipe"], here["recipe"]
+    # a run of an earlier version lacks the fields that are younger, and had what is now the default
+    old, new = Recipe().to_dict() | there["recipe"], here["recipe"]
     changes = [
         f"{name}: {old.get(name)!r} there, {new.get(name)!r} here"
         for name in {**old, **new}

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_unet import models, targets
+from keras_unet.data.resolution import resize_sample
 from keras_unet.data.sample import Sample
 from keras_unet.targets.base import Target
 from keras_unet.training.checks import (
@@ -17,6 +18,7 @@ from keras_unet.training.checks import (
     check_samples,
     choose_tile,
     warn_batch_norm,
+    warn_lost_objects,
     warn_samples,
 )
 from keras_unet.training.recipe import Recipe
@@ -81,13 +83,15 @@ class Setup:
 
     Attributes:
         recipe: The recipe.
-        table: Class frequencies of the training samples.
+        training: The training samples at the recipe's resolution.
+        table: Class frequencies of these.
         target: The target with its number of classes and class weights.
         network: The network in float32 on one device, for predictions.
-        tile: Side of the network's input in pixels.
+        tile: Side of the network's input in working pixels.
     """
 
     recipe: Recipe
+    training: list[Sample]
     table: ClassTable
     target: Target
     network: keras.Model
@@ -97,22 +101,33 @@ class Setup:
     def check(cls, recipe: Recipe, training: list[Sample], held_out: list[Sample]) -> Setup:
         """Checks samples against the recipe and settles what it leaves open.
 
+        Args:
+            recipe: The recipe.
+            training: Training samples as they were read; resized here.
+            held_out: Validation samples; validated at their own size.
+
+        Returns:
+            A `Setup`.
+
         Raises:
             ValueError: If the samples or the recipe are not fit for training.
         """
         needs_instances = recipe.target != "classes"
         num_classes = recipe.target_options.get("num_classes")
-        table = check_samples(training, num_classes, needs_instances)
+        resized = [resize_sample(sample, recipe.resolution) for sample in training]
+        table = check_samples(resized, num_classes, needs_instances)
         if held_out:
             check_like([training[0], *held_out])
             check_samples(held_out, len(table.pixels), needs_instances, role="validation")
-        warn_samples(training, table)
+        warn_samples(resized, table)
+        if recipe.resolution < 1:
+            warn_lost_objects(training, resized, recipe.resolution)
         if recipe.normalization == "batch":
             warn_batch_norm(recipe.batch_size)
         target = make_target(recipe, table)
         network = build_network(recipe, _input_shape(training[0]), target.num_outputs)
-        tile = choose_tile(network.geometry, training, recipe.tile)
-        return cls(recipe, table, target, network, tile)
+        tile = choose_tile(network.geometry, resized, recipe.tile)
+        return cls(recipe, resized, table, target, network, tile)
 
     def build_network(self, dtype: str) -> keras.Model:
         """Another network like `network`, with a Keras dtype policy."""

@@ -44,11 +44,12 @@ def train(
 ) -> Segmenter:
     """Trains a network on annotated samples and returns it as a `Segmenter`.
 
-    Samples are checked first. The run folder then holds at any moment `recipe.yaml`, `log.csv` (a
-    line per validation), `tensorboard/`, the best model so far (`model.keras`, `segmenter.json`)
-    and `checkpoint/`, from which a run that was stopped or killed goes on exactly as if it had not
-    been: with the same data, weights, moments of the optimizer and dropout. The model is kept in
-    float32 and for one device, whatever it was trained with.
+    Samples are checked first, and those to train on are resized once to the recipe's resolution;
+    validation scores whole images at their own size. The run folder then holds at any moment
+    `recipe.yaml`, `log.csv` (a line per validation), `tensorboard/`, the best model so far
+    (`model.keras`, `segmenter.json`) and `checkpoint/`, from which a run that was stopped or killed
+    goes on exactly as if it had not been: with the same data, weights, moments of the optimizer and
+    dropout. The model is kept in float32 and for one device, whatever it was trained with.
 
     Args:
         samples: Annotated samples, all with the same number of channels.
@@ -86,11 +87,12 @@ def train(
     setup = Setup.check(recipe, training, held_out)
     run = _Run(setup, Path(out), class_names)
     checkpoint = run.open(checksum([*training, *held_out]), resume)
-    console.print(f"{len(training)} training samples: {setup.table}")
+    scale = "" if recipe.resolution == 1 else f" at resolution {recipe.resolution:g}"
+    console.print(f"{len(training)} training samples{scale}: {setup.table}")
     if checkpoint is not None:
         console.print(f"{run.folder} goes on at step {run.state.step}")
     if not run.finished:
-        run.fit(training, held_out, console, callbacks)
+        run.fit(held_out, console, callbacks)
     return Segmenter.load(run.folder)
 
 
@@ -105,7 +107,11 @@ class _Run:
         setup.network.set_weights(self.model.get_weights())
         self.normalization = Normalization(recipe.image_normalization)
         self.segmenter = Segmenter(
-            setup.network, setup.target, self.normalization, class_names=class_names
+            setup.network,
+            setup.target,
+            self.normalization,
+            resolution=recipe.resolution,
+            class_names=class_names,
         )
         # Layers' variables include the seeds of dropout, which `weights` leaves out.
         layers = [variable for layer in self.model.layers for variable in layer.variables]
@@ -132,7 +138,6 @@ class _Run:
 
     def fit(
         self,
-        training: list[Sample],
         held_out: list[Sample],
         console: Console,
         callbacks: Sequence[keras.callbacks.Callback],
@@ -152,7 +157,7 @@ class _Run:
         ]
         try:
             self.model.fit(
-                self._dataset(training),
+                self._dataset(),
                 initial_epoch=len(state.history),
                 epochs=len(state.history) + epochs_left,
                 steps_per_epoch=recipe.validate_every,
@@ -170,11 +175,11 @@ class _Run:
         finally:
             show.close()
 
-    def _dataset(self, training: list[Sample]) -> Any:
+    def _dataset(self) -> Any:
         recipe, setup = self.recipe, self.setup
         options = recipe.augmentation
         return training_dataset(
-            training,
+            setup.training,
             setup.network.geometry,
             tile=setup.tile,
             batch_size=recipe.batch_size,

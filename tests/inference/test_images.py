@@ -21,6 +21,9 @@ CASES = [
     ((4, 7, 9), 3, 1, (4, 7, 9, 1)),
     ((4, 7, 9, 2), 3, 2, (4, 7, 9, 2)),
     ((30,), 1, 1, (30, 1)),
+    ((7, 9), 2, 3, (7, 9, 3)),
+    ((7, 9, 1), 2, 3, (7, 9, 3)),
+    ((4, 7, 9), 3, 3, (4, 7, 9, 3)),
 ]
 DTYPES = ["bool", "uint8", "uint16", "int32", "int64", "float16", "float32", "float64", ">u2"]
 
@@ -33,6 +36,22 @@ def test_layouts(shape, rank, channels, expected):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes_are_kept(dtype):
     assert as_image(np.ones((3, 4), dtype), 2, 1).dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("add_axis", [False, True])
+def test_grey_is_repeated_for_colour_networks(add_axis):
+    grey = np.arange(6, dtype=np.uint16).reshape(2, 3)
+    image = as_image(grey[..., None] if add_axis else grey, 2, 3)
+    assert image.dtype == np.uint16
+    for channel in range(3):
+        np.testing.assert_array_equal(image[..., channel], grey)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2"])
+def test_alpha_is_dropped_for_colour_networks(dtype):
+    image = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    np.testing.assert_array_equal(as_image(image, 2, 3), image[..., :3])
+    np.testing.assert_array_equal(as_image(image, 2, 4), image)
 
 
 def test_anything_that_numpy_understands():
@@ -54,7 +73,8 @@ ILL_CASES = [
     (np.ones((2, 3), complex), 2, 1, "must hold real numbers.*complex"),
     (NAN, 2, 1, "2 NaN or infinite values"),
     (np.ones((0, 5)), 2, 1, r"must not be empty.*\(0, 5\)"),
-    (np.ones((7, 9)), 2, 3, r"np\.repeat\(image\[\.\.\., None\], 3, -1\).*\(7, 9\)"),
+    (np.ones((7, 9)), 2, 5, r"np\.repeat\(image\[\.\.\., None\], 5, -1\).*\(7, 9\)"),
+    (np.ones((7, 9, 2), np.uint8), 2, 3, r"with 3 channels\. Received: .*\(7, 9, 2\)"),
     (np.ones((7, 9, 3)), 2, 1, r"grey first.*\(7, 9, 3\)"),
     (np.ones((7, 9, 4)), 2, 3, r"alpha channel.*\(7, 9, 4\)"),
     (np.ones((3, 7, 9)), 2, 3, r"np\.moveaxis\(image, 0, -1\).*\(3, 7, 9\)"),

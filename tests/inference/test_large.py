@@ -128,6 +128,24 @@ def test_nan_that_the_sample_has_not_seen(segmenter, image, monkeypatch):
         predict_large(segmenter, source, np.zeros(SHAPE, np.uint8))
 
 
+def test_grey_and_alpha_for_colour_networks():
+    keras.utils.set_random_seed(3)
+    model = UNet(input_shape=(None, None, 3), filters=2, depth=1, dropout=0)
+    colour = Segmenter(model, ClassTarget(weights=None), max_tile=36)
+    random = np.random.default_rng(1)
+    for shape in ((23, 40), (23, 40, 1), (23, 40, 4)):
+        image, classes = random.integers(0, 256, shape, np.uint8), np.zeros((23, 40), np.uint8)
+        predict_large(colour, image, classes)
+        np.testing.assert_array_equal(classes, colour.predict(image).classes)
+        assert 0 < classes.mean() < 1
+
+
+def test_no_resizing(segmenter):
+    coarse = Segmenter(segmenter.model, resolution=0.5)
+    with pytest.raises(ValueError, match=r"does not resize; store.*Received: resolution=0\.5"):
+        predict_large(coarse, GOOD, GOOD.copy())
+
+
 def test_no_augmentation(segmenter):
     turned = Segmenter(segmenter.model, tta="d4")
     with pytest.raises(ValueError, match="tta='d4'"):

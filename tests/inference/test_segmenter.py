@@ -13,6 +13,7 @@ import pytest
 
 from keras_unet import Sample, Segmenter, UNetGeometry
 from keras_unet.data import Normalization
+from keras_unet.data.resolution import resize_image, resize_maps, working_shape
 from keras_unet.models import UNet
 from keras_unet.targets import ClassTarget
 
@@ -101,11 +102,101 @@ def test_the_whole_image_is_normalised_not_its_tiles():
     np.testing.assert_array_equal(result.classes, ramp > ramp.mean())
 
 
+def test_grey_for_a_colour_network():
+    image = rng_image(13, 17) - 0.5
+    segmenter = Segmenter(compare_model(channels=3), PLAIN, RAW)
+    expected = segmenter.predict(np.repeat(image[..., None], 3, -1)).probabilities
+    np.testing.assert_array_equal(segmenter.predict(image).probabilities, expected)
+    grey = Sample(image[..., None], classes=image > 0)
+    assert segmenter.evaluate([grey])["pixel_accuracy"] == 1
+
+
 def test_colour():
     image = rng_image(13, 17, 3) - 0.5
     result = Segmenter(compare_model(channels=3), PLAIN, RAW).predict(image)
     expected = sigmoid(image.mean(-1))
     np.testing.assert_allclose(result.probabilities[..., 1], expected, atol=1e-6)
+
+
+# === Resolution ===
+
+
+RESOLUTIONS = [
+    ((46, 80), 0.5, {"max_tile": 20}, {}),
+    ((47, 81), 0.3, {"tta": "flips"}, {"padding": "same"}),
+    ((23, 40), 2.0, {"max_tile": (20, 36)}, {}),
+    ((1, 5), 0.05, {}, {}),
+    ((41,), 0.6, {}, {"rank": 1}),
+    ((6, 12, 9), 0.5, {"max_tile": 16}, {"rank": 3}),
+]
+
+
+@pytest.mark.parametrize(("shape", "resolution", "options", "model_options"), RESOLUTIONS)
+def test_network_sees_the_resized_image(shape, resolution, options, model_options):
+    """Resizing before and after by hand around a segmenter of full resolution."""
+    image = rng_image(*shape) - 0.5
+    model, zscore = compare_model(**model_options), Normalization("zscore")
+    result = Segmenter(model, PLAIN, zscore, resolution=resolution, **options).predict(image)
+    small = resize_image(image[..., None], working_shape(shape, resolution))
+    plain = Segmenter(model, PLAIN, zscore, **options).predict(small)
+    expected = resize_maps(plain.probabilities, shape)
+    np.testing.assert_array_equal(result.probabilities, expected)
+    np.testing.assert_array_equal(result.classes, expected[..., 1] > 0.5)
+    assert result.classes.shape == result.instances.shape == shape
+
+
+@pytest.mark.parametrize("resolution", [0.25, 0.5, 0.7, 1.6])
+def test_objects_are_found_where_they_are(resolution):
+    image = np.full((60, 75), -1.0, np.float32)
+    image[12:36, 20:56] = 1
+    segmenter = Segmenter(compare_model(), PLAIN, RAW, resolution=resolution)
+    result = segmenter.predict(image)
+    assert result.count == 1
+    rows, columns = np.nonzero(result.instances)
+    assert (rows.mean(), columns.mean()) == pytest.approx((23.5, 37.5), abs=0.51)
+    assert abs(len(rows) / (24 * 36) - 1) < 0.1
+
+
+def test_min_size_counts_pixels_of_the_image():
+    image = np.full((40, 64), -1.0, np.float32)
+    image[8:16, 12:24] = 1  # 96 pixels, 24 of the coarse grid
+    for min_size, count in ((90, 1), (100, 0)):
+        target = ClassTarget(weights=None, min_size=min_size)
+        segmenter = Segmenter(compare_model(), target, RAW, resolution=0.5)
+        assert segmenter.predict(image).count == count
+
+
+def test_tiles_are_of_the_coarse_grid():
+    calls = []
+    segmenter = Segmenter(compare_model(), max_tile=20, resolution=0.5)
+    segmenter.predict(rng_image(60, 24), progress=lambda *args: calls.append(args))
+    assert calls[-1] == (len(segmenter.plan((30, 12))),) * 2
+
+
+def test_full_resolution_resizes_nothing(monkeypatch):
+    def fail(*args):
+        raise AssertionError("resized")
+
+    monkeypatch.setattr("keras_unet.data.resolution._resample", fail)
+    Segmenter(compare_model()).predict(rng_image(9, 14))
+    with pytest.raises(AssertionError, match="resized"):
+        Segmenter(compare_model(), resolution=0.5).predict(rng_image(9, 14))
+
+
+def test_resolution_is_shown_where_it_is_not_1():
+    assert "resolution" not in repr(Segmenter(compare_model()))
+    assert ", resolution=0.5, " in repr(Segmenter(compare_model(), resolution=0.5))
+
+
+def test_run_folders_without_a_resolution(tmp_path):
+    """As they were written in format 1."""
+    Segmenter(tiny_unet(), resolution=0.5).save(tmp_path)
+    assert Segmenter.load(tmp_path).resolution == 0.5
+    file = tmp_path / "segmenter.json"
+    config = json.loads(file.read_text())
+    del config["resolution"]
+    file.write_text(json.dumps({**config, "format_version": 1}))
+    assert Segmenter.load(tmp_path).resolution == 1
 
 
 # === Tiles of real networks ===
@@ -251,6 +342,7 @@ def test_round_trip_in_a_fresh_process(tmp_path):
         tiny_unet(num_classes=3, normalization="batch"),
         target,
         Normalization("zscore", per_channel=False),
+        resolution=1.25,
         max_tile=(76, 92),
         tta="flips",
         average="scores",
@@ -320,6 +412,7 @@ ILL_CASES = [
     (compare_model, {"target": ClassTarget(3)}, "'classes' needs 3 outputs"),
     (compare_model, {"tta": "all"}, "tta must be"),
     (compare_model, {"average": "votes"}, "average must be"),
+    (compare_model, {"resolution": 0}, r"between 0\.05 and 8.*resolution=0"),
     (compare_model, {"batch_size": 0}, "batch_size=0"),
     (compare_model, {"max_tile": 9}, "max_tile=9"),
     (compare_model, {"max_tile": (20, 20, 20)}, r"max_tile=\(20, 20, 20\)"),

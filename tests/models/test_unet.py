@@ -47,6 +47,18 @@ def test_other_ranks(shape, padding, upsampling, size):
     assert tuple(logits.shape) == (1, *outputs, 2)
 
 
+def test_without_skip_connections_fine_detail_is_lost():
+    arguments = {"filters": 4, "depth": 2, "padding": "same", "dropout": 0.0}
+    model = UNet((16, 24, 1), skip_connections=False, **arguments)
+    assert not [layer for layer in model.layers if layer.name.endswith("_concat")]
+    # An hourglass of conv, up-convolution and head layers; each concatenation missing saves half
+    # of the first convolution's inputs: 8 of 16 and 4 of 8 channels.
+    missing = 9 * 8 * 8 + 9 * 4 * 4
+    whole = UNet((16, 24, 1), **arguments)
+    assert whole.count_params() - model.count_params() == missing
+    assert UNet.from_config(model.get_config()).count_params() == model.count_params()
+
+
 def test_a_multiple_of_the_stride_is_neither_padded_nor_cropped():
     arguments = {"filters": 2, "depth": 2, "padding": "same"}
     fixed = UNet(input_shape=(8, 12, 1), **arguments)

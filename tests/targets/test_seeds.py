@@ -16,6 +16,7 @@ ILL_CASES = [
     ({"class_weights": [1.0, -1.0]}, "two finite numbers"),
     ({"connectivity": 0}, "connectivity=0"),
     ({"min_size": -2}, "min_size=-2"),
+    ({"min_seed_size": -1}, "min_seed_size=-1"),
 ]
 
 
@@ -27,7 +28,11 @@ def test_constructor_errors(arguments, message):
 
 @pytest.mark.parametrize(
     "config",
-    [{}, {"clip": 7, "normalisation": "clip", "class_weights": [0.5, 2.0], "min_size": 3}],
+    [
+        {},
+        {"clip": 7, "normalisation": "clip", "class_weights": [0.5, 2.0], "min_size": 3},
+        {"min_seed_size": 4},
+    ],
 )
 def test_config_round_trip(config):
     target = SeedTarget(**config)
@@ -130,6 +135,16 @@ def test_decode_divides_at_the_lowest_depth_and_keeps_parts_without_seed():
     large = SeedTarget(min_size=3, threshold=0.65).decode(probabilities(foreground, depth))
     np.testing.assert_array_equal(large.instances, [[1, 1, 1, 0, 0, 0, 0, 0]])
     np.testing.assert_array_equal(large.classes, large.instances)
+
+
+def test_small_seeds_are_noise():
+    depth = [[0.9, 0.9, 0.3, 0.6, 0.3, 0.2, 0.0, 0.8]]
+    foreground = [[1, 1, 1, 1, 1, 1, 0, 1]]
+    split = SeedTarget().decode(probabilities(foreground, depth))
+    assert split.instances.max() == 3
+    whole = SeedTarget(min_seed_size=2).decode(probabilities(foreground, depth))
+    # The lone pixel at the end has no seed left, and is an object all the same.
+    np.testing.assert_array_equal(whole.instances, [[1, 1, 1, 1, 1, 1, 0, 2]])
 
 
 def test_decode_without_foreground():

@@ -13,6 +13,7 @@ from keras_unet.training.checks import (
     choose_tile,
     count_classes,
     warn_batch_norm,
+    warn_lost_objects,
     warn_samples,
 )
 
@@ -119,6 +120,16 @@ def test_warnings(samples, message, caplog):
 def test_constant_image_is_named(caplog):
     check_samples([Sample(np.full((*SHAPE, 1), 7), TWO, name="blank")])
     assert caplog.messages == ["sample 0 (blank): all pixels of the image are 7"]
+
+
+def test_lost_objects(caplog):
+    full = Sample(image(), cells((0, 0, 2, 3), (3, 4, 5, 7), (5, 0, 6, 1)))
+    semantic = Sample(image(), classes=CLASSES)
+    warn_lost_objects([full, semantic], [full, semantic], 0.5)
+    warn_lost_objects([semantic], [semantic], 0.5)
+    assert not caplog.messages
+    warn_lost_objects([full, full], [Sample(image(), TWO), full], 0.5)
+    assert caplog.messages[0].startswith("1 of 6 objects vanish at resolution=0.5")
 
 
 @pytest.mark.parametrize(("batch_size", "warns"), [(1, True), (3, True), (4, False)])

@@ -30,6 +30,7 @@ RECIPES = [
     Recipe(),
     Recipe.paper(),
     Recipe(class_weights=[0.5, 2], augmentation=None, tile=188, jit_compile=False),
+    Recipe(resolution=0.25),
     Recipe(learning_rate=1e-5, target_options={"weights": {"w0": 5.0}}, model_options={}),
 ]
 
@@ -105,6 +106,9 @@ ILL_VALUES = [
     ({"steps": None}, "steps must be a whole number"),
     ({"tile": "big"}, "tile must be a whole number or null"),
     ({"dropout": 1.0}, "dropout must be between 0 and 0.99"),
+    ({"resolution": 0.01}, "resolution must be between 0.05 and 8.0. Received: resolution=0.01"),
+    ({"resolution": 9}, "resolution must be between 0.05 and 8.0"),
+    ({"resolution": "half"}, "resolution must be a number"),
     ({"learning_rate": 0}, "learning_rate must be positive"),
     ({"learning_rate": float("nan")}, "learning_rate must be a number"),
     ({"learning_rate": "fast"}, "learning_rate must be a number"),

@@ -78,3 +78,14 @@ def test_a_model_without_checkpoint_is_not_overwritten(tmp_path):
     (tmp_path / "segmenter.json").write_text("{}")
     with pytest.raises(ValueError, match="holds a model without a checkpoint"):
         open_run(tmp_path, RECIPE, "abc")
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    """Fields that came later had what is now their default."""
+    _, meta = open_run(tmp_path, RECIPE, "abc")
+    del meta["recipe"]["resolution"]
+    TrainingState(step=5, meta=meta).save(tmp_path / "checkpoint")
+    checkpoint, _ = open_run(tmp_path, RECIPE, "abc")
+    assert checkpoint.step == 5
+    with pytest.raises(ValueError, match=r"resolution: 1\.0 there, 0\.5 here"):
+        open_run(tmp_path, RECIPE.replace(resolution=0.5), "abc")

@@ -73,6 +73,31 @@ def test_setup_settles_what_the_recipe_leaves_open(caplog):
     assert weights == pytest.approx([480 / (2 * 396), 480 / (2 * 84)])
 
 
+def test_samples_are_checked_at_the_resolution():
+    ids = np.zeros((20, 24), np.int32)
+    ids[2:8, 4:10], ids[10:16, 12:20] = 1, 2
+    setup = Setup.check(TINY.replace(resolution=0.5), [Sample(SAMPLES[0].image, ids)], SAMPLES[1:2])
+    np.testing.assert_array_equal(setup.training[0].instances, ids[::2, ::2])
+    assert setup.table.pixels == (120 - 9 - 12, 9 + 12)
+    assert setup.tile == 12
+
+
+def test_full_resolution_keeps_the_samples():
+    setup = Setup.check(TINY, SAMPLES[:2], [])
+    assert all(one is other for one, other in zip(setup.training, SAMPLES, strict=False))
+
+
+def test_objects_that_the_grid_cannot_show(caplog):
+    ids = SAMPLES[0].instances.copy()
+    ids[18, 20] = 3
+    lost = Sample(SAMPLES[0].image, ids)
+    Setup.check(TINY.replace(resolution=0.25), [lost], [])
+    assert "1 of 3 objects vanish at resolution=0.25" in caplog.text
+    dots = Sample(SAMPLES[0].image, 3 * (ids == 3))
+    with pytest.raises(ValueError, match="is annotated as foreground"):
+        Setup.check(TINY.replace(resolution=0.25), [dots], [])
+
+
 def test_number_of_classes_is_counted():
     classes = np.zeros((20, 24), int)
     classes[4:9, 5:9], classes[11:15, 12:20] = 1, 2

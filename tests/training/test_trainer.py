@@ -13,7 +13,7 @@ import pytest
 import keras_unet as ku
 from keras_unet.data.sample import Sample
 from keras_unet.training import Recipe, train
-from keras_unet.training.checkpoint import latest_checkpoint
+from keras_unet.training.checkpoint import checksum, latest_checkpoint
 
 pytestmark = pytest.mark.core
 
@@ -28,6 +28,18 @@ TINY = Recipe(
     warmup=0.2,
     ema=0.5,
     tensorboard=False,
+)
+
+
+LEARNS = TINY.replace(
+    filters=4,
+    normalization=None,
+    dropout=0,
+    learning_rate=0.02,
+    schedule="constant",
+    ema=0.9,
+    steps=90,
+    validate_every=90,
 )
 
 
@@ -219,6 +231,24 @@ def test_recipes(name, tmp_path):
     assert np.isfinite(segmenter.predict(SAMPLES[3].image).probabilities).all()
 
 
+def test_resolution(tmp_path, capsys):
+    """Trained on the coarse grid, scored at the image's size, resumed by the images themselves."""
+    recipe = LEARNS.replace(resolution=0.5, tile=24, class_weights="balanced")
+    segmenter = train(SAMPLES, recipe, tmp_path, validation=1)
+    assert "3 training samples at resolution 0.5: class 0" in capsys.readouterr().err
+    assert segmenter.resolution == 0.5
+    result = segmenter.predict(SAMPLES[3].image)
+    assert result.classes.shape == (40, 52)
+    assert result.count == 4
+    scores = segmenter.evaluate(SAMPLES[3:])
+    assert scores["foreground_iou"] > 0.7
+    assert float(read_log(tmp_path)[0]["val_mean_iou"]) == pytest.approx(scores["mean_iou"])
+    meta = latest_checkpoint(tmp_path / "checkpoint").meta
+    assert meta["samples"] == checksum(SAMPLES)
+    with pytest.raises(ValueError, match=r"resolution: 0\.5 there, 1\.0 here"):
+        train(SAMPLES, recipe.replace(resolution=1), tmp_path, validation=1, progress=False)
+
+
 def test_tensorboard(tmp_path):
     pytest.importorskip("tensorboard")
     train(SAMPLES, TINY.replace(steps=1, tensorboard=True), tmp_path, progress=False)
@@ -226,12 +256,7 @@ def test_tensorboard(tmp_path):
 
 
 def test_it_learns(tmp_path):
-    recipe = TINY.replace(
-        filters=4, normalization=None, dropout=0, learning_rate=0.02, schedule="constant", ema=0.9
-    )
-    segmenter = train(
-        SAMPLES, recipe.replace(steps=90, validate_every=90), tmp_path, progress=False
-    )
+    segmenter = train(SAMPLES, LEARNS, tmp_path, progress=False)
     assert segmenter.evaluate([disks(11)])["foreground_iou"] > 0.7
 
 

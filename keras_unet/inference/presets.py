@@ -1,0 +1,118 @@
+"""Presets: trained segmenters that come with the package, weights in float16."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_unet.inference.storage import versions
+
+if TYPE_CHECKING:
+    import keras
+
+FOLDER = Path(__file__).resolve().parents[1] / "presets"
+CONFIG_NAME = "preset.json"
+WEIGHTS_NAME = "weights.npz"
+
+
+def names() -> tuple[str, ...]:
+    """Names of the presets in the package, sorted."""
+    return tuple(sorted(file.parent.name for file in FOLDER.glob(f"*/{CONFIG_NAME}")))
+
+
+def save_preset(
+    path: str | os.PathLike,
+    model: keras.Model,
+    segmenter_config: dict[str, Any],
+    card: dict[str, Any],
+) -> Path:
+    """Writes a preset: `weights.npz` in float16, and `preset.json`, which holds everything else.
+
+    Args:
+        path: Folder, made where it is missing.
+        model: A model of this package.
+        segmenter_config: `Segmenter.get_config()`.
+        card: What a user should know: description, data, licence, scores; plain values.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: If the model is not of this package, or a weight does not fit into float16.
+    """
+    from keras_unet.models import registry
+
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = [np.asarray(weight, np.float32) for weight in model.get_weights()]
+    largest = max(float(np.abs(weight).max()) for weight in weights)
+    if not largest <= float(np.finfo(np.float16).max):
+        raise ValueError(f"weights must fit into float16. Received: largest weight {largest:g}")
+    file = folder / WEIGHTS_NAME
+    np.savez_compressed(file, *[weight.astype(np.float16) for weight in weights])
+    arguments = {key: value for key, value in model.get_config().items() if key != "name"}
+    preset = {
+        "card": card,
+        "model": {"name": registry.name_of(model), "arguments": arguments},
+        "segmenter": segmenter_config,
+        "weights_sha256": _sha256(file),
+        "versions": versions(),
+    }
+    (folder / CONFIG_NAME).write_text(json.dumps(preset, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
+    """Reads a preset.
+
+    Args:
+        name: One of `names()`, or a folder that `save_preset` has written.
+
+    Returns:
+        The model with float32 weights, and the segmenter's config.
+
+    Raises:
+        ValueError: If there is no such preset, or a file is missing or damaged.
+    """
+    from keras_unet import models
+
+    folder = _find(name)
+    try:
+        preset = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        model = models.create(preset["model"]["name"], **preset["model"]["arguments"])
+        config, expected = preset["segmenter"], preset["weights_sha256"]
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise _damaged(folder / CONFIG_NAME, f"{type(error).__name__}: {error}") from error
+    file = folder / WEIGHTS_NAME
+    if not file.is_file():
+        raise _damaged(file, "it is missing")
+    if _sha256(file) != expected:
+        raise _damaged(file, "its SHA-256 is not the one in preset.json")
+    with np.load(file) as arrays:
+        model.set_weights([arrays[key].astype(np.float32) for key in arrays.files])
+    return model, config
+
+
+def _find(name: str | os.PathLike) -> Path:
+    if str(name) in names():
+        return FOLDER / str(name)
+    if (Path(name) / CONFIG_NAME).is_file():
+        return Path(name)
+    known = ", ".join(repr(known) for known in names())
+    raise ValueError(
+        f"there is no such preset; there are {known}, or pass the folder of one. "
+        f"Received: name={str(name)!r}"
+    )
+
+
+def _damaged(file: Path, reason: str) -> ValueError:
+    return ValueError(f"{file} is damaged ({reason}); install the package again")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,46 @@
+"""Every example script runs in its quick form; what it prints is a table."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SCRIPTS = {
+    "ablation": {"whole", "no context", "no skip connections", "no elastic deformation"},
+    "reproduce_isbi2012": {"slices 0-0", "all folds", "floor", "paper, secret test"},
+    "small_data": {"1 slices, elastic", "2 slices, none"},
+    "train_nuclei": {"held-out images", "Otsu and watershed"},
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_quick(name, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module(name)
+    arguments = ["--quick", "--out", str(tmp_path)]
+    rows = script.main(arguments)
+    assert SCRIPTS[name] <= set(rows)
+    text = (tmp_path / "results.md").read_text()
+    assert all(f"| {row} |" in text for row in rows)
+    stamps = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("model.keras")}
+    assert stamps
+    assert script.main(arguments) == rows  # nothing is trained again
+    assert stamps == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("model.keras")}
+
+
+def test_data_are_asked_for(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("ablation")
+    with pytest.raises(SystemExit):
+        script.main([])
+    assert "folder of the data is needed" in capsys.readouterr().err
+
+
+def test_every_script_is_tested():
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"experiments", "quickstart"}
+    assert scripts == set(SCRIPTS)
+    assert "experiments" not in sys.stdlib_module_names

@@ -35,7 +35,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
     low, high = np.percentile(image, (1.0, 99.8))
     stretched = (image - low) / max(float(high - low), 1e-12)
     gray_or_rgb = (stretched.clip(0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(gray_or_rgb, (*image.shape[:2], 3)))
+    return np.broadcast_to(gray_or_rgb, (*image.shape[:2], 3)).copy()
 
 
 def middle_slice(labels: np.ndarray) -> np.ndarray:

@@ -52,6 +52,14 @@ def test_overlay_leaves_the_background_and_checks_shapes():
         pictures.overlay(image, TOUCHING[:2])
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_overlay_paints_grey_and_colour_images(channels):
+    image = np.full((*TOUCHING.shape, channels), 7, np.uint8)
+    picture = pictures.overlay(image, TOUCHING)
+    assert picture[:2, :4].any(axis=-1).all()
+    assert not picture[2].any()
+
+
 def test_errors_are_green_red_and_blue():
     picture = pictures.errors(np.zeros((1, 4)), np.array([[1, 0, 1, 0]]), np.array([[1, 1, 0, 0]]))
     assert picture[0].argmax(-1).tolist()[:3] == [1, 0, 2]

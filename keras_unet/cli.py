@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import os
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from keras_unet._version import __version__
+from keras_unet.data.data_set import DataSet
 from keras_unet.recipe_options import with_recipe
 from keras_unet.training.recipe import Recipe
 
@@ -27,21 +30,61 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 console = Console()
-IN_TABLE = ("name", "pixel_error", "mean_iou", "seg", "f1", "true_count", "pred_count")
+COLUMNS = {
+    "isbi.v_rand": (
+        *("name", "mean_iou", "seg", "isbi.pixel_error", "isbi.warping_error"),
+        *("isbi.v_rand", "isbi.v_info"),
+    ),
+    "split": (
+        *("name", "mean_iou", "seg", "ap50", "f1", "true_count", "pred_count"),
+        *("split", "merged"),
+    ),
+    "pixel_error": ("name", "pixel_error", "mean_iou", "mean_dice", "foreground_iou"),
+}
+"""Columns of the table of images, by the first of these scores that there is."""
 
-RunFolder = Annotated[Path, typer.Argument(help="Run folder made by `train` or `Segmenter.save`.")]
 DataPath = Annotated[Path, typer.Argument(help="Folder of annotated images.")]
-Format = Annotated[str, typer.Option("--format", help="auto, folder, isbi2012 or cell-tracking.")]
-Masks = Annotated[Path | None, typer.Option(help="Folder of the masks (format folder).")]
-Kind = Annotated[str | None, typer.Option(help="Masks: auto, binary, instances or classes.")]
-Channels = Annotated[
-    int | None, typer.Option(help="1 or 3: turn all images to grey or RGB (format folder).")
-]
-Sequence = Annotated[str | None, typer.Option(help="Sequence (format cell-tracking).")]
-Truth = Annotated[str | None, typer.Option(help="GT, ST or GT+ST (format cell-tracking).")]
-Select = Annotated[
-    str | None, typer.Option(help="Slices or frames, such as 0-17 or 6,7,14 (not for folders).")
-]
+DATA_OPTIONS: dict[str, Any] = {
+    "format": Annotated[
+        str, typer.Option("--format", help="auto, folder, isbi2012 or cell-tracking.")
+    ],
+    "masks": Annotated[Path | None, typer.Option(help="Folder of the masks (format folder).")],
+    "kind": Annotated[str | None, typer.Option(help="Masks: auto, binary, instances or classes.")],
+    "channels": Annotated[
+        int | None, typer.Option(help="1 or 3: turn all images to grey or RGB (format folder).")
+    ],
+    "sequence": Annotated[str | None, typer.Option(help="Sequence (format cell-tracking).")],
+    "truth": Annotated[str | None, typer.Option(help="GT, ST or GT+ST (format cell-tracking).")],
+    "select": Annotated[
+        str | None,
+        typer.Option(help="Slices, frames or places in the folder, such as 0-17 or 6,7,14."),
+    ],
+}
+
+
+def with_data(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a typer command the argument and the options that name a data set.
+
+    They take the place of the command's parameter `data`, which receives the `DataSet`.
+    """
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=getattr(DataSet, name), annotation=annotation)
+        for name, annotation in DATA_OPTIONS.items()
+    ]
+    options.insert(0, inspect.Parameter("path", keyword, annotation=DataPath))
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> Any:
+        data = DataSet(**{option.name: arguments.pop(option.name) for option in options})
+        return command(data=data, **arguments)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        parameters += options if parameter.name == "data" else [parameter.replace(kind=keyword)]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
 
 
 def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,22 +103,31 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _samples(path: Path, format: str, select: str | None, **options: Any) -> list[Any]:
-    from keras_unet.data.sources import load_samples, parse_selection
-
-    selection = None if select is None else parse_selection(select)
-    given = {name: value for name, value in options.items() if value is not None}
-    return load_samples(path, format=format, selection=selection, **given)
-
-
 def _text(value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
-def _print_values(title: str, values: dict[str, Any]) -> None:
+def _print_values(
+    title: str, values: dict[str, Any], meanings: dict[str, str] | None = None
+) -> None:
     table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column(no_wrap=True)
     for name, value in values.items():
-        table.add_row(name, _text(value))
+        explained = [meanings.get(name, "")] if meanings else []
+        table.add_row(name, _text(value), *explained)
+    console.print(table)
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """A line an image."""
+    shown = next(names for score, names in COLUMNS.items() if score in rows[0])
+    heads = [name.removeprefix("isbi.").removesuffix("_count") for name in shown]
+    table = Table(*heads, box=box.SIMPLE, padding=0)
+    for row in rows:
+        values = [row.get(name) for name in shown]
+        table.add_row(*[f"{v:.4f}" if isinstance(v, float) else _text(v) for v in values])
     console.print(table)
 
 
@@ -99,35 +151,20 @@ def demo(
 )
 @friendly
 @with_recipe
+@with_data
 def train(
-    path: DataPath,
+    data: DataSet,
     recipe: Recipe,
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run there goes on.")],
     validation: Annotated[
         float, typer.Option(help="Share of the images kept for validation; 0 is none.")
     ] = 0.0,
-    format: Format = "auto",
-    masks: Masks = None,
-    kind: Kind = None,
-    channels: Channels = None,
-    sequence: Sequence = None,
-    truth: Truth = None,
-    select: Select = None,
 ) -> None:
     """Train a U-Net on annotated images."""
     from keras_unet.report.run import write_run_report
     from keras_unet.training.trainer import train as train_samples
 
-    samples = _samples(
-        path,
-        format,
-        select,
-        masks=masks,
-        kind=kind,
-        channels=channels,
-        sequence=sequence,
-        truth=truth,
-    )
+    samples = data.samples
     segmenter = train_samples(samples, recipe=recipe, out=out, validation=validation or None)
     report = write_run_report(out, segmenter, samples[:4])
     console.print(f"Run folder: [bold]{out}[/]   report: {report}")
@@ -185,53 +222,70 @@ def predict(
     console.print(f"Masks: [bold]{out}[/]")
 
 
-@app.command(epilog="Example: keras-unet evaluate runs/em data/em --format isbi2012 --select 18-23")
+@app.command(
+    epilog="Example: keras-unet evaluate runs/em data/em --format isbi2012 --select 18-23 "
+    "(or: keras-unet evaluate masks_of_any_program data/em --format isbi2012)"
+)
 @friendly
+@with_data
 def evaluate(
-    run: RunFolder,
-    path: DataPath,
-    format: Format = "auto",
-    masks: Masks = None,
-    kind: Kind = None,
-    channels: Channels = None,
-    sequence: Sequence = None,
-    truth: Truth = None,
-    select: Select = None,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder; or predictions of any program: a folder, or a TIFF stack.",
+            metavar="RUN|PREDICTIONS",
+        ),
+    ],
+    data: DataSet,
+    measures: Annotated[
+        str, typer.Option(help="auto, pixels, instances, isbi or tracking.")
+    ] = "auto",
+    isbi: Annotated[
+        bool, typer.Option("--isbi", help="Also the five measures of the ISBI 2012 challenge.")
+    ] = False,
+    border: Annotated[
+        int, typer.Option(help="Pixels outside the field of interest (measures tracking).")
+    ] = 0,
+    predictions: Annotated[
+        str, typer.Option(help="They hold: auto, instances, classes or probabilities.")
+    ] = "auto",
+    threshold: Annotated[
+        float | None, typer.Option(help="Of predicted probabilities; 0.5 if not given.")
+    ] = None,
+    membrane: Annotated[
+        bool, typer.Option("--membrane", help="Predictions show the membrane, not the cells.")
+    ] = False,
     tta: Annotated[
         str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
     ] = None,
     max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
-    isbi: Annotated[
-        bool, typer.Option("--isbi", help="Also the five measures of the ISBI 2012 challenge.")
-    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     pictures: Annotated[Path | None, typer.Option(help="Folder for error pictures.")] = None,
 ) -> None:
-    """Score a trained model on annotated images."""
-    from keras_unet.report.predictions import evaluate_samples
+    """Score a trained model, or predictions of any program, on annotated images."""
+    from keras_unet.report.scoring import MEANINGS, evaluate_data
 
-    samples = _samples(
-        path,
-        format,
-        select,
-        masks=masks,
-        kind=kind,
-        channels=channels,
-        sequence=sequence,
-        truth=truth,
-    )
-    scores = evaluate_samples(
-        run, samples, tta=tta, max_tile=max_tile, isbi=isbi, pictures_to=pictures
+    scores = evaluate_data(
+        source,
+        data,
+        measures=measures,
+        isbi=isbi,
+        border=border,
+        predictions=predictions,
+        threshold=threshold,
+        membrane=membrane,
+        tta=tta,
+        max_tile=max_tile,
+        pictures_to=pictures,
     )
     if as_json:
-        print(json.dumps(scores, indent=2))
+        print(json.dumps(scores, indent=2, allow_nan=False))
         return
-    shown = [name for name in IN_TABLE if name in scores["samples"][0]]
-    table = Table(*shown, title=f"{len(samples)} images")
-    for row in scores["samples"]:
-        table.add_row(*[_text(row[name]) for name in shown])
-    console.print(table)
-    _print_values("All images", {k: v for k, v in scores.items() if k != "samples"})
+    rows, notes, scored = (scores.pop(name) for name in ("samples", "notes", "scored"))
+    _print_rows(rows)
+    _print_values(f"All {len(rows)} images", scores, MEANINGS)
+    for note in (f"Scored: {scored}.", *notes):
+        console.print(note)
 
 
 @app.command(epilog="Example: keras-unet info --filters 64 --padding valid --size 572")

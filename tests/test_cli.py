@@ -70,6 +70,37 @@ def test_evaluate_prints_json_and_writes_pictures(run, folder, tmp_path):
     assert "isbi.v_rand" in output
 
 
+def test_evaluate_scores_what_predict_wrote_as_the_run_itself(run, folder, tmp_path):
+    data = (folder / "images", "--masks", folder / "masks", "--kind", "instances", "--json")
+    invoke("predict", run, folder / "images", "--out", tmp_path, "--probabilities")
+    model, files = (json.loads(invoke("evaluate", source, *data)) for source in (run, tmp_path))
+    assert model.pop("scored") == "a model of keras_unet"
+    assert files.pop("scored").startswith("instances, an id per object; ")
+    assert files == model
+
+
+def test_evaluate_takes_predictions_of_any_program(folder, tmp_path):
+    for index in range(3):
+        mask = cv2.imread(str(folder / "masks" / f"{index}.png"), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(tmp_path / f"cells-00{index}.png"), mask)
+    data = (folder / "images", "--masks", folder / "masks", "--kind", "instances")
+    output = invoke("evaluate", tmp_path, *data)
+    assert "Scored: instances, an id per object." in output
+    assert "true objects cut into pieces" in output
+    assert "split merged" in output
+    assert json.loads(invoke("evaluate", tmp_path, *data, "--json"))["seg"] == 1
+    (tmp_path / "cells-001.png").unlink()
+    error = " ".join(invoke("evaluate", tmp_path, *data, code=1).split())
+    assert error.endswith("without a prediction: 1; predictions without a sample: none")
+
+
+def test_train_and_evaluate_share_the_options_of_data():
+    for command in ("train", "evaluate"):
+        output = invoke(command, "--help")
+        for name in cli.DATA_OPTIONS:
+            assert f"--{name}" in output
+
+
 def test_info_knows_the_paper_network():
     output = invoke(
         *("info", "--filters", 64, "--padding", "valid", "--normalization", "none"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from keras_unet.data.sample import Sample
     from keras_unet.inference.segmentation import Segmentation
+
+InstanceScores = Callable[[list[np.ndarray], list[np.ndarray]], dict[str, float]]
 
 
 def confusion_matrix(
@@ -91,18 +94,51 @@ def instance_scores(trues: list[np.ndarray], preds: list[np.ndarray]) -> dict[st
 
     Returns:
         `seg`, `ap50` (true positives / (true positives + false positives + misses)), `f1`,
-        `true_count`, `pred_count`.
+        `true_count`, `pred_count`. A ratio without anything to count is NaN.
     """
     from keras_unet.metrics.instances import match, seg_measure
 
     matches = [match(true, pred, threshold=0.5) for true, pred in zip(trues, preds, strict=True)]
     tp, fp, fn = (sum(getattr(one, part) for one in matches) for part in ("tp", "fp", "fn"))
     return {
-        "seg": float(seg_measure(trues, preds)),
+        "seg": _where(tp + fn, seg_measure(trues, preds)),
         "ap50": float(_ratio(tp, tp + fp + fn)),
         "f1": float(_ratio(2 * tp, 2 * tp + fp + fn)),
         "true_count": tp + fn,
         "pred_count": tp + fp,
+    }
+
+
+def instance_measures(trues: list[np.ndarray], preds: list[np.ndarray]) -> dict[str, float]:
+    """`instance_scores` with all other measures of objects.
+
+    Args:
+        trues: Instance ids, one map per image.
+        preds: Predicted ids of the same shapes.
+
+    Returns:
+        Besides `instance_scores`: `precision` and `recall` at an IoU of 0.5; `ap`, the mean over
+        the IoUs 0.50, 0.55, ... 0.95; `dsb2018`, the Data Science Bowl's score; `pq` and its
+        factors `sq` (mean IoU of the pairs) and `rq` (which is F1); `boundary_iou`; and the counts
+        `correct`, `split`, `merged`, `missed`, `spurious` of `SplitMergeCounts`.
+    """
+    from keras_unet.metrics import instances
+
+    basic = instance_scores(trues, preds)
+    all_of_them = instances.evaluate(trues, preds)
+    true, pred, pairs = (all_of_them[name] for name in ("n_true", "n_pred", "tp"))
+    counts = ("correct", "split", "merged", "missed", "spurious")
+    return {
+        **basic,
+        "precision": _where(pred, all_of_them["precision"]),
+        "recall": _where(true, all_of_them["recall"]),
+        "ap": _where(true + pred, np.mean(instances.average_precision(trues, preds))),
+        "dsb2018": float(all_of_them["dsb2018"]),
+        "pq": _where(true + pred, all_of_them["panoptic_quality"]),
+        "sq": _where(pairs, all_of_them["mean_matched_score"]),
+        "rq": basic["f1"],
+        "boundary_iou": _where(true, all_of_them["boundary_iou"]),
+        **{name: all_of_them[name] for name in counts},
     }
 
 
@@ -112,34 +148,75 @@ def evaluate(
     class_names: Sequence[str],
 ) -> dict[str, Any]:
     """Segments every sample and scores it; see `Segmenter.evaluate`."""
+    return score((_segmented(predict, s, index) for index, s in enumerate(samples)), class_names)
+
+
+def score(
+    pairs: Iterable[tuple[Sample, Segmentation]],
+    class_names: Sequence[str],
+    of_instances: InstanceScores = instance_scores,
+) -> dict[str, Any]:
+    """Scores what was found in annotated samples.
+
+    Args:
+        pairs: Samples, each with its result.
+        class_names: Names of the classes.
+        of_instances: Function of the true and the predicted ids of several images that gives the
+            scores of objects. Defaults to `instance_scores`.
+
+    Returns:
+        As `Segmenter.evaluate`, with the names that `of_instances` gives.
+
+    Raises:
+        ValueError: If there is no sample, or one does not fit; the message names it.
+    """
     total = np.zeros((len(class_names),) * 2, np.int64)
     trues: list[np.ndarray] = []
     preds: list[np.ndarray] = []
     rows = []
-    for index, sample in enumerate(samples):
-        name = sample.name or str(index)
-        try:
-            truth = sample.class_map()
-            result = predict(sample.image)
-            matrix = confusion_matrix(truth, result.classes, len(class_names), sample.annotated)
-        except ValueError as error:
-            raise ValueError(f"sample {name!r}: {error}") from error
+    for index, (sample, result) in enumerate(pairs):
+        with _naming(sample, index):
+            matrix = confusion_matrix(
+                sample.class_map(), result.classes, len(class_names), sample.annotated
+            )
         total += matrix
-        row = {"name": name, **pixel_scores(matrix, class_names)}
+        row = {"name": sample.name or str(index), **pixel_scores(matrix, class_names)}
         if sample.instances is not None:
             found = result.instances
             if sample.annotated is not None:
                 found = np.where(sample.annotated, found, 0)
             trues.append(sample.instances)
             preds.append(found)
-            row |= instance_scores(trues[-1:], preds[-1:])
+            row |= of_instances(trues[-1:], preds[-1:])
         rows.append(row)
     if not rows:
         raise ValueError("samples must not be empty. Received: no sample")
     result_of_all = pixel_scores(total, class_names)
     if trues:
-        result_of_all |= instance_scores(trues, preds)
+        result_of_all |= of_instances(trues, preds)
     return {**result_of_all, "confusion_matrix": total.tolist(), "samples": rows}
+
+
+def _segmented(
+    predict: Callable[[np.ndarray], Segmentation], sample: Sample, index: int
+) -> tuple[Sample, Segmentation]:
+    with _naming(sample, index):
+        sample.class_map()  # before the long work: a sample without annotation is an error
+        return sample, predict(sample.image)
+
+
+@contextlib.contextmanager
+def _naming(sample: Sample, index: int) -> Iterator[None]:
+    """Puts the sample's name before the message of an error."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"sample {sample.name or str(index)!r}: {error}") from error
+
+
+def _where(count: float, value: Any) -> float:
+    """The value of a ratio, NaN where there was nothing to count."""
+    return float(value) if count else float("nan")
 
 
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:

@@ -1,24 +1,21 @@
-"""Segments files and scores samples with a run folder; what `predict` and `evaluate` print."""
+"""Segments image files with a run folder and writes what was found."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tifffile
 
 from keras_unet.data import read_image, write_labels
 from keras_unet.data.decoding import SUFFIXES
-from keras_unet.inference.evaluation import evaluate
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.report import pictures
 
 if TYPE_CHECKING:
-    from keras_unet.data.sample import Sample
     from keras_unet.inference.segmenter import Segmentation
 
 
@@ -71,7 +68,10 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _segmenter(run: str | Path | Segmenter, tta: str | None, max_tile: int | None) -> Segmenter:
+def load_segmenter(
+    run: str | Path | Segmenter, tta: str | None = None, max_tile: int | None = None
+) -> Segmenter:
+    """The segmenter of a run folder, with other test-time augmentation and tiles where given."""
     segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run)
     if tta is not None:
         segmenter.tta = tta
@@ -113,7 +113,7 @@ def predict_files(
         ValueError: If an image cannot be read or does not fit the model; the message names it.
     """
     files = find_images(images)
-    segmenter = _segmenter(run, tta, max_tile)
+    segmenter = load_segmenter(run, tta, max_tile)
     channels = segmenter.channels if segmenter.channels in (1, 3) else None
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -147,80 +147,7 @@ def _write(
     write_labels(out / f"{stem}_classes{'.tif' if volume else '.png'}", found.classes)
     if probabilities:
         planes = np.moveaxis(found.probabilities, -1, 0)
-        tifffile.imwrite(out / f"{stem}_probabilities.tif", planes, compression="zlib")
+        path = out / f"{stem}_probabilities.tif"
+        tifffile.imwrite(path, planes, photometric="minisblack", compression="zlib")
     if overlays:
         pictures.write_png(out / f"{stem}_overlay.png", pictures.overlay(image, found.instances))
-
-
-def evaluate_samples(
-    run: str | Path,
-    samples: Sequence[Sample],
-    *,
-    tta: str | None = None,
-    max_tile: int | None = None,
-    isbi: bool = False,
-    pictures_to: str | Path | None = None,
-) -> dict[str, Any]:
-    """Scores a run folder's model on annotated samples.
-
-    Args:
-        run: Run folder.
-        samples: Annotated samples.
-        tta: Test-time augmentation instead of the run's. Defaults to None.
-        max_tile: Largest tile in pixels instead of the run's. Defaults to None.
-        isbi: Whether to add the ISBI 2012 challenge's measures of the slices, under names such as
-            `isbi.v_rand`. Defaults to False.
-        pictures_to: Folder for one PNG a sample: instances found beside the pixel errors. Defaults
-            to None, no pictures.
-
-    Returns:
-        `Segmenter.evaluate`'s scores without the confusion matrix, NaN as None, nested scores under
-        names such as `iou.background`; `"samples"` holds the rows of the samples.
-    """
-    segmenter = _segmenter(run, tta, max_tile)
-    found: list[Segmentation] = []
-
-    def predict(image: np.ndarray) -> Segmentation:
-        found.append(segmenter.predict(image))
-        return found[-1]
-
-    scores = evaluate(predict, samples, segmenter.class_names)
-    if isbi:
-        scores |= _isbi_measures(samples, found)
-    if pictures_to is not None:
-        _write_pictures(Path(pictures_to), samples, found)
-    rows = [_flat(row) for row in scores.pop("samples")]
-    del scores["confusion_matrix"]
-    return {**_flat(scores), "samples": rows}
-
-
-def _isbi_measures(samples: Sequence[Sample], found: Sequence[Segmentation]) -> dict[str, float]:
-    """The ISBI 2012 challenge's five numbers, of all slices together."""
-    from keras_unet.metrics import isbi
-
-    if len({sample.shape for sample in samples}) > 1:
-        raise ValueError("the ISBI 2012 measures need slices of one shape")
-    labels = np.stack([sample.class_map() > 0 for sample in samples])
-    proposals = np.stack([1 - one.probabilities[..., 0] for one in found])
-    headline = isbi.evaluate(labels, proposals).headline()
-    return {f"isbi.{name}": value for name, value in headline.items()}
-
-
-def _write_pictures(folder: Path, samples: Sequence[Sample], found: Sequence[Segmentation]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, (sample, one) in enumerate(zip(samples, found, strict=True)):
-        instances = pictures.overlay(sample.image, one.instances)
-        errors = pictures.errors(sample.image, sample.class_map(), one.classes)
-        stem = (sample.name or str(index)).replace("/", "_")
-        pictures.write_png(folder / f"{stem}.png", pictures.side_by_side([instances, errors]))
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{key}": entry for key, entry in _flat(value).items()}
-        else:
-            missing = isinstance(value, float) and math.isnan(value)
-            flat[name] = None if missing else value
-    return flat

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from keras_unet.data.sample import Sample
-from keras_unet.inference.evaluation import confusion_matrix, evaluate, pixel_scores
+from keras_unet.inference.evaluation import (
+    confusion_matrix,
+    evaluate,
+    instance_measures,
+    instance_scores,
+    pixel_scores,
+    score,
+)
 from keras_unet.inference.segmentation import Segmentation
 
 pytestmark = pytest.mark.core
@@ -93,6 +100,59 @@ def test_instances():
     sample = sample.replace(annotated=annotated, instances=np.where(annotated, true, 0))
     scores = evaluate(lambda image: as_result(pred > 0, pred), [sample], NAMES)
     assert scores["pred_count"] == 1
+
+
+TRUE_IDS = np.array([[1, 1, 1, 1, 0, 2, 2, 3], [0] * 8])
+PRED_IDS = np.array([[5, 5, 5, 0, 0, 6, 6, 6], [0] * 7 + [9]])
+
+
+def test_all_measures_of_instances():
+    """1 is found (IoU 3/4), 2 too (2/3), with 3 merged into it; 9 is invented."""
+    scores = instance_measures([TRUE_IDS], [PRED_IDS])
+    expected = {
+        "seg": (3 / 4 + 2 / 3 + 1 / 3) / 3,  # 6 covers 3 wholly, too
+        "ap50": 2 / 4,
+        "f1": 4 / 6,
+        "true_count": 3,
+        "pred_count": 3,
+        "precision": 2 / 3,
+        "recall": 2 / 3,
+        # both pairs to 0.65, one to 0.75, none above
+        "ap": (4 * 2 / 4 + 2 * 1 / 5) / 10,
+        "dsb2018": (4 * 2 / 4 + 1 * 1 / 5) / 10,  # 3/4 does not exceed 0.75
+        "pq": (3 / 4 + 2 / 3) / 3,
+        "sq": (3 / 4 + 2 / 3) / 2,
+        "rq": 4 / 6,
+        "boundary_iou": (3 / 4 + 2 / 3 + 1 / 3) / 3,  # objects this thin are all rim
+        "correct": 1,
+        "split": 0,
+        "merged": 1,
+        "missed": 0,
+        "spurious": 1,
+    }
+    assert scores == pytest.approx(expected)
+    basic = instance_scores([TRUE_IDS], [PRED_IDS])
+    assert {name: scores[name] for name in basic} == basic
+
+
+def test_ratios_without_anything_to_count_are_nan():
+    empty = np.zeros((2, 3), int)
+    scores = instance_measures([empty], [empty])
+    nan = {name for name, value in scores.items() if math.isnan(value)}
+    assert nan == {
+        *("seg", "ap50", "f1", "precision", "recall", "ap", "pq", "sq", "rq", "boundary_iou"),
+    }
+    missed = instance_measures([empty + 1], [empty])
+    assert (missed["seg"], missed["recall"], missed["missed"]) == (0, 0, 1)
+    assert math.isnan(missed["precision"])
+
+
+def test_the_measures_of_instances_can_be_chosen():
+    sample = Sample(np.zeros((2, 8, 1)), instances=TRUE_IDS)
+    pairs = [(sample, as_result(PRED_IDS > 0, PRED_IDS))] * 2
+    scores = score(pairs, NAMES, of_instances=instance_measures)
+    assert (scores["merged"], scores["samples"][1]["merged"]) == (2, 1)
+    assert "merged" not in score(pairs, NAMES)
 
 
 ILL_CASES = [

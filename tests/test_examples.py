@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import keras_unet
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SCRIPTS = {
     "ablation": {"whole", "no context", "no skip connections", "no elastic deformation"},
+    "reproduce_cell_tracking": {"dic_seeds, 1 net(s), d4"},
     "reproduce_isbi2012": {"slices 0-0", "all folds", "floor", "paper, secret test"},
     "small_data": {"1 slices, elastic", "2 slices, none"},
     "train_nuclei": {"held-out images", "Otsu and watershed"},
@@ -30,6 +33,26 @@ def test_quick(name, tmp_path, monkeypatch):
     assert stamps
     assert script.main(arguments) == rows  # nothing is trained again
     assert stamps == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("model.keras")}
+
+
+def test_border_weights_are_ablated(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("reproduce_cell_tracking")
+    recipe = EXAMPLES / "recipes" / "dic_classes.yaml"
+    rows = script.main(["--quick", "--out", str(tmp_path), "--recipe", str(recipe), "--ablate"])
+    assert set(rows) == {
+        "dic_classes, 1 net(s), d4",
+        "dic_classes, no border weights, 1 net(s), d4",
+    }
+    masks = tmp_path / "data" / "dic_classes" / "masks, 1 net(s), d4"
+    assert [file.name for file in sorted(masks.iterdir())] == ["mask000.tif", "mask001.tif"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((EXAMPLES / "recipes").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_recipe_is_read(path):
+    assert keras_unet.Recipe.from_file(path).steps > 0
 
 
 def test_data_are_asked_for(capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""Sizes, margins and tiles of a U-Net as plain integers: model, data, tiler and exporter ask it."""
+"""Sizes, margins and tiles of a network as plain integers: model, data, tiler, exporter ask it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 PADDINGS = ("valid", "same")
 
@@ -14,8 +14,108 @@ Interval = tuple[int, int]
 """Half-open range of pixels along one axis."""
 
 
+class Geometry:
+    """Which input sizes a network takes and which pixels come out, along one axis.
+
+    What every network of this package tells about itself; a subclass says by what numbers.
+
+    Attributes:
+        padding: "valid" (the output is smaller than the input) or "same".
+        rank: Number of spatial axes.
+        stride: Period in pixels after which the network does the same again: tiles start at
+            multiples of it.
+        margin: Pixels of context on each side of the pixels that are written.
+        offset: Legal sizes are `stride * k + offset`.
+        min_size: The smallest legal input size.
+        depth: Number of halvings of the resolution.
+        description: The network in a few words, for messages.
+    """
+
+    padding: str
+    rank: int
+
+    if TYPE_CHECKING:  # attributes or properties, as it suits the subclass
+
+        @property
+        def stride(self) -> int:
+            """See above."""
+
+        @property
+        def margin(self) -> int:
+            """See above."""
+
+        @property
+        def offset(self) -> int:
+            """See above."""
+
+        @property
+        def min_size(self) -> int:
+            """See above."""
+
+        @property
+        def depth(self) -> int:
+            """See above."""
+
+        @property
+        def description(self) -> str:
+            """See above."""
+
+    def is_legal(self, size: int) -> bool:
+        """Whether the network takes `size` input pixels without padding or cropping."""
+        return size >= self.min_size and (size - self.offset) % self.stride == 0
+
+    def nearest(self, size: int) -> tuple[int, int]:
+        """The nearest legal sizes: the largest <= `size` and the smallest >= `size`.
+
+        Below the smallest legal size both are that one.
+        """
+        size = max(int(size), self.min_size)
+        below = size - (size - self.offset) % self.stride
+        return below, below if below == size else below + self.stride
+
+    def check(self, size: int, name: str = "tile") -> None:
+        """Raises a `ValueError` that names the nearest legal sizes unless `size` is legal."""
+        if not self.is_legal(size):
+            below, above = self.nearest(size)
+            near = f"{below} and {above}" if below != above else f"{below} (the smallest)"
+            raise ValueError(
+                f"{name}={size} is not a legal input size for {self.description}; nearest are "
+                f"{near}. Received: {name}={size}"
+            )
+
+    def output_size(self, size: int) -> int:
+        """Output pixels for `size` input pixels; raises a `ValueError` if `size` is not legal."""
+        self.check(size, "size")
+        return size - 2 * self.margin if self.padding == "valid" else size
+
+    def usable_size(self, size: int) -> int:
+        """Output pixels that no border of the tile has touched: `size - 2 * margin`."""
+        self.check(size, "size")
+        return size - 2 * self.margin
+
+    def input_size(self, output: int) -> int:
+        """The smallest legal input whose `output_size` is at least `output`."""
+        if output < 1:
+            raise ValueError(f"output must be at least 1. Received: output={output}")
+        context = 2 * self.margin if self.padding == "valid" else 0
+        return self.nearest(output + context)[1]
+
+    def level_sizes(self, size: int) -> list[tuple[int, int]]:
+        """Sizes (into, out of) every level's convolutions; here of the network as a whole."""
+        return [(size, self.output_size(size))]
+
+
+def check_ranges(padding: str, ranges: dict[str, tuple[int, int, int]]) -> None:
+    """Raises a `ValueError` for another padding or a value that is not between its two limits."""
+    if padding not in PADDINGS:
+        raise ValueError(f"padding must be one of {PADDINGS}. Received: padding={padding!r}")
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be between {low} and {high}. Received: {name}={value}")
+
+
 @dataclass(frozen=True)
-class UNetGeometry:
+class UNetGeometry(Geometry):
     """Which input sizes a U-Net takes and which pixels come out.
 
     Every level of the network has `convs_per_level` convolutions, so that with "valid" padding it
@@ -62,17 +162,8 @@ class UNetGeometry:
     upsampling_reach: int = 0
 
     def __post_init__(self) -> None:
-        if self.padding not in PADDINGS:
-            raise ValueError(
-                f"padding must be one of {PADDINGS}. Received: padding={self.padding!r}"
-            )
-        ranges = {"depth": (0, 12), "rank": (1, 3), "convs_per_level": (1, 16)}
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"{name} must be between {low} and {high}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
+        limits = {"depth": (0, 12), "rank": (1, 3), "convs_per_level": (1, 16)}
+        check_ranges(self.padding, {k: (getattr(self, k), *v) for k, v in limits.items()})
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd. Received: kernel_size={self.kernel_size}")
         if self.upsampling_reach not in (0, 1):
@@ -131,45 +222,10 @@ class UNetGeometry:
         smallest = self.stride * 2 * self.loss_per_level + self.offset
         return smallest - (smallest - 2 * self.margin - 1) // self.stride * self.stride
 
-    def is_legal(self, size: int) -> bool:
-        """Whether the network takes `size` input pixels without padding or cropping."""
-        return size >= self.min_size and (size - self.offset) % self.stride == 0
-
-    def nearest(self, size: int) -> tuple[int, int]:
-        """The nearest legal sizes: the largest <= `size` and the smallest >= `size`.
-
-        Below the smallest legal size both are that one.
-        """
-        size = max(int(size), self.min_size)
-        below = size - (size - self.offset) % self.stride
-        return below, below if below == size else below + self.stride
-
-    def check(self, size: int, name: str = "tile") -> None:
-        """Raises a `ValueError` that names the nearest legal sizes unless `size` is legal."""
-        if not self.is_legal(size):
-            below, above = self.nearest(size)
-            near = f"{below} and {above}" if below != above else f"{below} (the smallest)"
-            raise ValueError(
-                f"{name}={size} is not a legal input size for depth={self.depth} {self.padding} "
-                f"convolutions; nearest are {near}. Received: {name}={size}"
-            )
-
-    def output_size(self, size: int) -> int:
-        """Output pixels for `size` input pixels; raises a `ValueError` if `size` is not legal."""
-        self.check(size, "size")
-        return size - 2 * self.margin if self.padding == "valid" else size
-
-    def usable_size(self, size: int) -> int:
-        """Output pixels that no border of the tile has touched: `size - 2 * margin`."""
-        self.check(size, "size")
-        return size - 2 * self.margin
-
-    def input_size(self, output: int) -> int:
-        """The smallest legal input whose `output_size` is at least `output`."""
-        if output < 1:
-            raise ValueError(f"output must be at least 1. Received: output={output}")
-        context = 2 * self.margin if self.padding == "valid" else 0
-        return self.nearest(output + context)[1]
+    @property
+    def description(self) -> str:
+        """The network in a few words, for messages."""
+        return f"depth={self.depth} {self.padding} convolutions"
 
     def level_sizes(self, size: int) -> list[tuple[int, int]]:
         """Sizes (into, out of) every level's convolutions, down and up again, as in Figure 1."""
@@ -221,7 +277,7 @@ class TilePlan:
     tile_shape: tuple[int, ...]
     counts: tuple[int, ...]
     step: tuple[int, ...]
-    geometry: UNetGeometry
+    geometry: Geometry
 
     def __len__(self) -> int:
         total = 1
@@ -250,7 +306,7 @@ class TilePlan:
 
 def plan_tiles(
     shape: Sequence[int],
-    geometry: UNetGeometry,
+    geometry: Geometry,
     max_tile: int | Sequence[int] | None = None,
 ) -> TilePlan:
     """Plans the passes that segment an image of any size without a seam.
@@ -298,7 +354,7 @@ def plan_tiles(
     return TilePlan(shape, tile_shape, counts, step, geometry)
 
 
-def _plan_axis(size: int, geometry: UNetGeometry, limit: int | None) -> tuple[int, int, int]:
+def _plan_axis(size: int, geometry: Geometry, limit: int | None) -> tuple[int, int, int]:
     """Tile size, number of tiles and step along one axis."""
     stride, context = geometry.stride, 2 * geometry.margin
     single = geometry.nearest(size + context)[1]
@@ -309,9 +365,9 @@ def _plan_axis(size: int, geometry: UNetGeometry, limit: int | None) -> tuple[in
     if largest > limit or step < stride:
         smallest = geometry.nearest(stride + context)[1]
         raise ValueError(
-            f"max_tile={limit} is too small for a {geometry.padding} network of depth "
-            f"{geometry.depth}, whose margin is {geometry.margin} px a side; the smallest tile "
-            f"that writes one step of {stride} px is {smallest}. Received: max_tile={limit}"
+            f"max_tile={limit} is too small for {geometry.description}, whose margin is "
+            f"{geometry.margin} px a side; the smallest tile that writes one step of {stride} px "
+            f"is {smallest}. Received: max_tile={limit}"
         )
     count = -(-size // step)
     step = -(-size // (count * stride)) * stride

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.core
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_unet"
 
 FLOORS = [
-    {"_version", "_lazy", "_registration", "geometry", "warp", "data.sample"},
+    {"_version", "_lazy", "_registration", "geometry", "window_geometry", "warp", "data.sample"},
     {"layers", "losses", "metrics", "targets", "data.normalization"},
     {"models", "data"},
     {"training", "inference"},
@@ -21,6 +21,7 @@ FLOORS = [
 # Plain NumPy: usable, and quick to import, without Keras and TensorFlow.
 WITHOUT_KERAS = [
     "geometry",
+    "window_geometry",
     "warp",
     "data.sample",
     "data.normalization",

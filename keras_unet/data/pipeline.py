@@ -13,7 +13,7 @@ from keras_unet.data.normalization import Normalization
 from keras_unet.data.python_stage import python_stage
 from keras_unet.data.resampling import FusedWarp, Source
 from keras_unet.data.sample import Sample
-from keras_unet.geometry import UNetGeometry
+from keras_unet.geometry import Geometry
 from keras_unet.targets.base import Target
 
 SAMPLINGS = ("image", "area")
@@ -43,7 +43,7 @@ class _Arena(NamedTuple):
 
 def training_dataset(
     samples: Sequence[Sample],
-    geometry: UNetGeometry,
+    geometry: Geometry,
     tile: int | Sequence[int] = 572,
     batch_size: int = 1,
     augmentation: Augmentation | None = None,
@@ -164,7 +164,7 @@ def _check_options(batch_size: int, start: int, sampling: str, foreground_fracti
 
 
 def _tile_shapes(
-    geometry: UNetGeometry, tile: int | Sequence[int]
+    geometry: Geometry, tile: int | Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Input and output shape of a tile."""
     sizes = (tile,) * geometry.rank if isinstance(tile, int) else tuple(tile)
@@ -175,7 +175,7 @@ def _tile_shapes(
     return sizes, tuple(geometry.output_size(size) for size in sizes)
 
 
-def _check_samples(samples: Sequence[Sample], geometry: UNetGeometry, target: Target) -> None:
+def _check_samples(samples: Sequence[Sample], geometry: Geometry, target: Target) -> None:
     if not samples:
         raise ValueError("training_dataset needs at least one sample. Received: samples=[]")
     channels = samples[0].channels

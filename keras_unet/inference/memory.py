@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from keras_unet.geometry import TilePlan, UNetGeometry, plan_tiles
+from keras_unet.geometry import Geometry, TilePlan, plan_tiles
 
 if TYPE_CHECKING:
     import keras
@@ -95,7 +95,7 @@ def _item_size(dtype: str) -> int:
 
 def plan_within(
     shape: Sequence[int],
-    geometry: UNetGeometry,
+    geometry: Geometry,
     bytes_of: Callable[[tuple[int, ...]], int],
     limit: int = DEFAULT_LIMIT,
 ) -> TilePlan:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet.data.resolution import resize_image, resize_maps, working_shape
-from keras_unet.geometry import TilePlan, UNetGeometry, plan_tiles
+from keras_unet.geometry import Geometry, TilePlan, plan_tiles
 from keras_unet.inference import presets, storage
 from keras_unet.inference.augmentation import views
 from keras_unet.inference.evaluation import evaluate
@@ -21,6 +21,7 @@ from keras_unet.inference.images import as_image
 from keras_unet.inference.memory import DEFAULT_LIMIT, estimate_memory, plan_within
 from keras_unet.inference.segmentation import Segmentation
 from keras_unet.inference.tiling import Progress, plan_fixed, predict_tiles
+from keras_unet.window_geometry import geometry_from_config
 
 if TYPE_CHECKING:
     import keras
@@ -94,7 +95,7 @@ class Segmenter:
         normalization: Normalization | None = None,
         *,
         resolution: float = 1.0,
-        geometry: UNetGeometry | None = None,
+        geometry: Geometry | None = None,
         max_tile: int | Sequence[int] | None = None,
         memory_limit: int = DEFAULT_LIMIT,
         batch_size: int | None = None,
@@ -293,7 +294,7 @@ class Segmenter:
             parts = {
                 "target": targets.create(config["target"]["name"], **config["target"]["config"]),
                 "normalization": Normalization(**config["normalization"]),
-                "geometry": UNetGeometry(**config["geometry"]),
+                "geometry": geometry_from_config(config["geometry"]),
             }
             return cls(model, **parts, **{name: config[name] for name in OPTIONS})
         except (KeyError, TypeError) as error:
@@ -332,7 +333,7 @@ OPTIONS = (
 """Arguments that are plain values and are stored under their names."""
 
 
-def _geometry_of(model: keras.Model, geometry: UNetGeometry | None) -> UNetGeometry:
+def _geometry_of(model: keras.Model, geometry: Geometry | None) -> Geometry:
     geometry = geometry or getattr(model, "geometry", None)
     if geometry is None:
         raise ValueError(

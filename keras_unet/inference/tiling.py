@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet.geometry import Interval, Tile, TilePlan, UNetGeometry
+from keras_unet.geometry import Geometry, Interval, Tile, TilePlan
 
 Progress = Callable[[int, int], object]
 """Called with the numbers of finished and of all tiles."""
@@ -151,7 +151,7 @@ def predict_tiles(
     return out
 
 
-def plan_fixed(shape: Sequence[int], geometry: UNetGeometry, tile_shape: Sequence[int]) -> TilePlan:
+def plan_fixed(shape: Sequence[int], geometry: Geometry, tile_shape: Sequence[int]) -> TilePlan:
     """Plans tiles of exactly one shape, for networks that take no other.
 
     Args:

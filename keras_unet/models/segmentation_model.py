@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_unet.geometry import UNetGeometry
+from keras_unet.geometry import Geometry
 
 
 class SegmentationModel(keras.Model):
@@ -28,7 +28,7 @@ class SegmentationModel(keras.Model):
         self,
         inputs: Any,
         outputs: Any,
-        geometry: UNetGeometry,
+        geometry: Geometry,
         arguments: dict[str, Any],
         dtype: Any,
         **kwargs: Any,

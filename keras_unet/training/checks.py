@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from keras_unet.data.sample import Sample
-from keras_unet.geometry import UNetGeometry
+from keras_unet.geometry import Geometry
 
 logger = logging.getLogger("keras_unet")
 
@@ -213,7 +213,7 @@ def warn_batch_norm(batch_size: int) -> None:
         )
 
 
-def choose_tile(geometry: UNetGeometry, samples: Sequence[Sample], tile: int | None) -> int:
+def choose_tile(geometry: Geometry, samples: Sequence[Sample], tile: int | None) -> int:
     """The tile's side: as asked if it is legal, else chosen for the samples.
 
     Args:

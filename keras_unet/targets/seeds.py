@@ -200,8 +200,8 @@ class SeedTarget(Target):
         return [ForegroundIoU(ignore_class=self.ignore_class, name="iou")]
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
-        """Sigmoid of the foreground, depth limited to 0..1; float32."""
-        values = check_channels(logits, 2, "logits")
+        """Sigmoid of the foreground, depth limited to 0..1; float32, float64 inside."""
+        values = check_channels(logits, 2, "logits").astype(np.float64)
         foreground = 0.5 + 0.5 * np.tanh(0.5 * values[..., 0])  # a sigmoid that cannot overflow
         return np.stack([foreground, np.clip(values[..., 1], 0, 1)], axis=-1, dtype=np.float32)
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_unet._version import __version__
+from keras_unet.cli_serve import serve
 from keras_unet.data.data_set import DataSet
 from keras_unet.recipe_options import with_recipe
 from keras_unet.training.recipe import Recipe
@@ -306,6 +307,11 @@ def info(
     if summary:
         model.summary(line_length=100)
     _print_values(model.name, values)
+
+
+app.command(epilog="Example: keras-unet serve models/em (or: keras-unet serve --preset nuclei)")(
+    friendly(serve)
+)
 
 
 def _version(value: bool) -> None:

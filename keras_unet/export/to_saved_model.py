@@ -54,8 +54,9 @@ def saved_model(
     - `metadata`: `query` string `(N)`, anything -> `metadata_json` string `(N)`.
 
     Wrong ranks, channels, empty batches and images, too large ones, NaN and broken files are
-    answered with INVALID_ARGUMENT. Classes are each pixel's own: `min_size` and `close_gaps` of the
-    target, which need connected components, are not in the graph.
+    answered with INVALID_ARGUMENT; one bad image fails its batch. Classes are each pixel's own:
+    `min_size` and `close_gaps` of the target, which need connected components, are not in the
+    graph.
 
     The version appears complete or not at all, so a server may watch the folder. It holds core
     TensorFlow operations only, one copy of the weights in float32, no path of this machine, and
@@ -178,10 +179,13 @@ def _publish(unfinished: Path, folder: Path, overwrite: bool) -> Path:
     if not folder.exists():
         unfinished.rename(folder)
         return folder
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    old = folder.rename(aside / folder.name)
     try:
-        folder.rename(old / folder.name)
         unfinished.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
     return folder

@@ -51,8 +51,9 @@ def tflite(
         tile: Input size in pixels, one number or two. Defaults to None, any size: the interpreter
             must then be told one (`resize_tensor_input`) before it is used; browsers cannot.
         quantization: None for float32; `"float16"`: weights of half the size; `"dynamic"`: weights
-            of 8 bits, activations as they come; `"int8"`: both of 8 bits, with ranges measured on
-            `samples`. Defaults to None.
+            of 8 bits, activations as they come (runtimes of 2023 and before refuse its
+            up-convolutions); `"int8"`: both of 8 bits, with ranges measured on `samples`. Defaults
+            to None.
         samples: `Sample`s or raw images like those that the network will see, some ten; for
             `"int8"` only. Defaults to None.
         io: `"uint8"`, for `"int8"` only: input and output are bytes, with scale and zero point in

@@ -261,6 +261,28 @@ def test_failure_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "cells").iterdir()) == []
 
 
+def test_failing_replacement_keeps_the_old_version(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    from keras_unet.export import to_saved_model
+
+    old, new = tmp_path / "cells" / "1", tmp_path / "cells" / ".1-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    (old / "saved_model.pb").write_text("old")
+    rename = Path.rename
+
+    def fail(self, target):
+        if self == new:
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no"):
+        to_saved_model._publish(new, old, overwrite=True)
+    assert (old / "saved_model.pb").read_text() == "old"
+
+
 def test_warmup(grey_version, grey_signatures):
     """Read and replayed with TensorFlow Serving's own messages."""
     apis = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")

@@ -4,7 +4,13 @@ from keras_unet._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
+    # Modules have other names than the functions, which an import of them would hide.
     {
-        "saved_model": "saved_model",
+        "TFLiteSegmenter": "tflite_segmenter",
+        "onnx": "interchange",
+        "openvino": "interchange",
+        "saved_model": "to_saved_model",
+        "tflite": "to_tflite",
+        "web": "to_web",
     },
 )

@@ -106,7 +106,8 @@ def activate(target: ClassTarget | SeedTarget, logits: tf.Tensor) -> tf.Tensor:
     """The target's `activate`: in float64 inside, so that every library rounds it the same way."""
     exact = tf.cast(logits, tf.float64)
     if isinstance(target, SeedTarget):
-        foreground = 0.5 + 0.5 * tf.tanh(0.5 * exact[..., 0])
+        small = tf.exp(-tf.abs(exact[..., 0]))
+        foreground = tf.where(exact[..., 0] < 0, small, 1) / (1 + small)
         depth = tf.clip_by_value(exact[..., 1], 0, 1)
         return tf.cast(tf.stack([foreground, depth], axis=-1), tf.float32)
     shifted = tf.exp(exact - tf.reduce_max(exact, axis=-1, keepdims=True))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_unet.data.reading import LUMA
+
 HEADER = 32
 """Bytes at the start of a file in which its kind and size are looked for."""
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -17,7 +19,7 @@ def decode_picture(
     """Grey values of one file: PNG (8 and 16 bits), JPEG, BMP, GIF (its first frame) or WebP.
 
     Transparency is dropped. Where the network takes three channels, grey is repeated; where it
-    takes one, the three of a colour picture are averaged and rounded.
+    takes one, colour is turned to grey as by `data.read_image`.
 
     Args:
         contents: The file's bytes, string scalar. What cannot be decoded fails with
@@ -91,5 +93,6 @@ def _with_channels(values: tf.Tensor, channels: int) -> tf.Tensor:
     rgb = tf.gather(values, tf.where(colour, [0, 1, 2], [0, 0, 0]), axis=-1)
     if channels == 3:
         return rgb
-    mean = tf.cast(tf.reduce_sum(rgb, axis=-1, keepdims=True), tf.float32) / 3
-    return tf.cast(tf.round(mean), tf.int32)
+    exact = tf.cast(rgb, tf.float64) * tf.constant(LUMA, tf.float64)
+    grey = tf.round(exact[..., :1] + exact[..., 1:2] + exact[..., 2:])
+    return tf.cast(grey, tf.int32)

@@ -11,7 +11,7 @@ import tifffile
 from serving_models import CLASS_NAMES, png
 
 from keras_unet.serving import GrpcClient, RestClient, ServingError
-from keras_unet.serving.client import decode_mask, encoded
+from keras_unet.serving.pictures import decode_mask, encoded
 
 IMAGE = (np.arange(35, dtype=np.uint8) * 7).reshape(5, 7)
 MASK = (IMAGE > 128).astype(np.uint8)

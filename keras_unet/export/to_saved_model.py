@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from keras_unet.export.core_ops import check_core
+from keras_unet.export.description import describe
 from keras_unet.export.graph import SegmenterGraph
 from keras_unet.export.signatures import make_signatures
 from keras_unet.export.warmup import write_warmup
-from keras_unet.inference.storage import versions
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -53,8 +54,9 @@ def saved_model(
     - `metadata`: `query` string `(N)`, anything -> `metadata_json` string `(N)`.
 
     Wrong ranks, channels, empty batches and images, too large ones, NaN and broken files are
-    answered with INVALID_ARGUMENT. Classes are each pixel's own: `min_size` and `close_gaps` of the
-    target, which need connected components, are not in the graph.
+    answered with INVALID_ARGUMENT; one bad image fails its batch. Classes are each pixel's own:
+    `min_size` and `close_gaps` of the target, which need connected components, are not in the
+    graph.
 
     The version appears complete or not at all, so a server may watch the folder. It holds core
     TensorFlow operations only, one copy of the weights in float32, no path of this machine, and
@@ -92,8 +94,8 @@ def saved_model(
         raise ValueError(f"max_pixels must be at least 1. Received: max_pixels={max_pixels}")
     graph = SegmenterGraph(segmenter, max_tile)
     sizes = _warmup_sizes(graph.rank, warmup_sizes, max_pixels)
-    description = describe(segmenter, graph, max_pixels)
-    text = json.dumps(description, allow_nan=False)
+    limits = {"max_tile": list(graph.max_tile), "max_pixels": max_pixels}
+    text = json.dumps({**describe(segmenter), **limits}, allow_nan=False)
     base.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=base))
     try:
@@ -104,22 +106,6 @@ def saved_model(
         return _publish(unfinished, base / str(number), overwrite)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def describe(segmenter: Segmenter, graph: SegmenterGraph, max_pixels: int) -> dict[str, Any]:
-    """What the signature `metadata` answers, plain values."""
-    config = segmenter.get_config()
-    told = ("class_names", "geometry", "normalization", "resolution", "target")
-    return {
-        "format_version": 1,
-        "model": segmenter.model.name,
-        **{name: config[name] for name in told},
-        "rank": graph.rank,
-        "channels": graph.channels,
-        "max_tile": list(graph.max_tile),
-        "max_pixels": max_pixels,
-        "versions": {**versions(), "tensorflow": tf.__version__},
-    }
 
 
 def _version(base: Path, version: int | None, overwrite: bool) -> int:
@@ -184,6 +170,7 @@ def _write(folder: Path, graph: SegmenterGraph, signatures: dict[str, Any]) -> N
     module.weights = [weight.value for weight in graph.model.weights]
     module.signatures_kept = signatures
     tf.saved_model.save(module, str(folder), signatures=signatures)
+    check_core(folder)
 
 
 def _publish(unfinished: Path, folder: Path, overwrite: bool) -> Path:
@@ -192,10 +179,13 @@ def _publish(unfinished: Path, folder: Path, overwrite: bool) -> Path:
     if not folder.exists():
         unfinished.rename(folder)
         return folder
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    old = folder.rename(aside / folder.name)
     try:
-        folder.rename(old / folder.name)
         unfinished.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
     return folder

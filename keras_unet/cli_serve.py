@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -78,6 +79,7 @@ def serve(
         server = Server(options)
         typer.echo(NOTE)
         typer.echo(f"Page and REST: http://{host}:{rest_port}   gRPC: {host}:{grpc_port}")
+        sys.stdout.flush()  # also where it is a file, before the server runs for days
         server.run()
 
 
@@ -85,7 +87,7 @@ def _models(source: Path | None, preset: str | None, name: str | None, folder: P
     """The folder of models; a run or a preset is exported into `folder` first."""
     if source is not None and not (source / "segmenter.json").is_file():
         return source
-    from keras_unet.export.saved_model import saved_model
+    from keras_unet.export.to_saved_model import saved_model
     from keras_unet.inference.segmenter import Segmenter
 
     segmenter = Segmenter.from_preset(preset) if preset else Segmenter.load(source)  # type: ignore[arg-type]

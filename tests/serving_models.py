@@ -10,6 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 CLASS_NAMES = ["background", "cell"]
+ABOUT = {
+    "class_names": CLASS_NAMES,
+    "channels": 1,
+    "normalization": {"mode": "none"},
+    "target": {"name": "classes", "config": {"min_size": 3}},
+}
 
 
 class Threshold(tf.Module):
@@ -53,7 +59,7 @@ class Threshold(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "query")])
     def metadata(self, query):
-        about = json.dumps({"class_names": CLASS_NAMES, "target": {"config": {"min_size": 0}}})
+        about = json.dumps(ABOUT)
         return {"metadata_json": tf.fill(tf.shape(query), about)}
 
     @tf.function(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -131,6 +132,13 @@ def write_models(folder: Path) -> Path:
     config = folder / "model.config"
     config.write_text(MODEL_CONFIG.format(base=base))
     return config
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 if __name__ == "__main__":

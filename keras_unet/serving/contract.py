@@ -10,6 +10,7 @@ import binascii
 import json
 import math
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,24 @@ class TensorSpec:
         if len(shape) != len(self.shape):
             return False
         return all(own in (None, size) for own, size in zip(self.shape, shape, strict=True))
+
+
+def inflate(body: bytes, limit: int) -> bytes | None:
+    """The content of a gzip body, or None if it is larger than `limit` bytes.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, if it is not gzip or ends too early.
+    """
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        found = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise invalid(f"The body is not gzip: {error}") from None
+    if len(found) > limit:
+        return None
+    if not inflater.eof:
+        raise invalid("The gzip body ends too early")
+    return found
 
 
 def parse_json(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:

@@ -145,18 +145,21 @@ class RestInterface:
             return _failed(ServingError("INTERNAL", "internal error; the server's log tells more"))
 
     async def _body(self, request: web.Request) -> bytes:
+        too_large = web.HTTPRequestEntityTooLarge(
+            self._limits.max_bytes,
+            0,
+            reason=f"The request is larger than {self._limits.max_bytes} bytes",
+        )
         try:
-            return await request.read()
+            body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            raise web.HTTPRequestEntityTooLarge(
-                self._limits.max_bytes,
-                0,
-                reason=f"The request is larger than {self._limits.max_bytes} bytes",
-            ) from None
-        except (web.HTTPException, ConnectionError):
-            raise
-        except Exception as error:  # a body that cannot be inflated
-            raise contract.invalid(f"The body cannot be read: {str(error)[:200]}") from None
+            raise too_large from None
+        if request.headers.get("Content-Encoding", "").lower() != "gzip":
+            return body
+        inflated = await self._work(lambda: contract.inflate(body, self._limits.max_bytes))
+        if inflated is None:
+            raise too_large
+        return inflated
 
     async def _work(self, function: Callable[[], T]) -> T:
         """Runs in a thread; refuses when too many requests wait."""

@@ -223,6 +223,7 @@ class _RestThread:
         self._runner = web.AppRunner(
             self._interface.application,
             access_log=None,
+            auto_decompress=False,  # done by the interface, so that a broken body is answered
             shutdown_timeout=options.grace_seconds,
         )
         self._loop = asyncio.new_event_loop()

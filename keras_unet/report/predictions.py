@@ -94,8 +94,9 @@ def predict_files(
 ) -> list[Prediction]:
     """Segments image files with a run folder's model.
 
-    Writes for every image `NAME_instances` and `NAME_classes` (PNG; TIFF for volumes and for
-    more than 65,535 objects; `.nii.gz` on the same grid for NIfTI volumes), on request `NAME_probabilities.tif` (float32) and `NAME_overlay.png`.
+    Writes for every image `NAME_instances` and `NAME_classes`: PNG; TIFF for volumes and for more
+    than 65,535 objects; `.nii.gz` on the image's grid for NIfTI. On request also
+    `NAME_probabilities.tif` (float32) and `NAME_overlay.png`.
 
     Args:
         run: Run folder, or a segmenter.

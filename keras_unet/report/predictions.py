@@ -14,7 +14,7 @@ from keras_unet.data import read_image, write_labels
 from keras_unet.data.decoding import SUFFIXES, is_image, stem_of
 from keras_unet.data.nifti import is_nifti
 from keras_unet.inference.segmenter import Segmenter
-from keras_unet.report import pictures
+from keras_unet.report import pictures, volumes
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmentation
@@ -96,7 +96,7 @@ def predict_files(
 
     Writes for every image `NAME_instances` and `NAME_classes`: PNG; TIFF for volumes and for more
     than 65,535 objects; `.nii.gz` on the image's grid for NIfTI. On request also
-    `NAME_probabilities.tif` (float32) and `NAME_overlay.png`.
+    `NAME_probabilities.tif` (float32) and `NAME_overlay.png`, of a volume a montage of slices.
 
     Args:
         run: Run folder, or a segmenter.
@@ -156,4 +156,6 @@ def _write(
         file = out / f"{stem}_probabilities.tif"
         tifffile.imwrite(file, planes, photometric="minisblack", compression="zlib")
     if overlays:
-        pictures.write_png(out / f"{stem}_overlay.png", pictures.overlay(image, found.instances))
+        show = volumes.montage if volume else pictures.overlay
+        picture = show(image, found.instances)
+        pictures.write_png(out / f"{stem}_overlay.png", picture)

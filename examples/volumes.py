@@ -35,7 +35,7 @@ import keras_unet as ku
 from keras_unet.data import read_image, read_labels, read_spacing
 from keras_unet.inference.evaluation import evaluate, instance_measures
 from keras_unet.report.pictures import write_png
-from keras_unet.report.volumes import montage
+from keras_unet.report.volumes import enlarge, montage
 from keras_unet.training.setup import build_network
 
 RECIPE_OF = {"classes": "hippocampus.yaml", "instances": "volume_seeds.yaml"}
@@ -107,7 +107,7 @@ def scores(seen: Samples, unseen: Samples, recipe: ku.Recipe, run: Path) -> dict
     row: dict[str, Any] = {"parameters": segmenter.model.count_params()}
     first = segmenter.predict(unseen[0].image)
     shown = first.instances if names is None else first.classes
-    write_png(run / "held_out.png", montage(unseen[0].image, shown))
+    write_png(run / "held_out.png", enlarge(montage(unseen[0].image, shown)))
     if names is None:
         pairs = [(sample.instances, segmenter.predict(sample.image).instances) for sample in unseen]
         found = instance_measures(*(list(maps) for maps in zip(*pairs, strict=True)))

@@ -156,6 +156,8 @@ def _write(
         file = out / f"{stem}_probabilities.tif"
         tifffile.imwrite(file, planes, photometric="minisblack", compression="zlib")
     if overlays:
-        show = volumes.montage if volume else pictures.overlay
-        picture = show(image, found.instances)
+        if volume:
+            picture = volumes.enlarge(volumes.montage(image, found.instances))
+        else:
+            picture = pictures.overlay(image, found.instances)
         pictures.write_png(out / f"{stem}_overlay.png", picture)

@@ -71,21 +71,30 @@ def add_prediction(page: Report, segmenter: Segmenter, sample: Sample) -> None:
 
 def add_volume(page: Report, found: Segmentation, sample: Sample, caption: str) -> None:
     """Adds the middle slices along each axis and a montage, with what is annotated and found."""
-    truth, objects = sample.instances, found.instances
+    truth, objects, what = sample.instances, found.instances, "objects"
     if truth is None and sample.classes is not None:
-        truth, objects = sample.classes, found.classes
-    shown = f"{len(set(objects.ravel().tolist()) - {0})} objects or classes found"
-    slices = volumes.middle_slices
-    page.picture(slices(sample.image, None, sample.spacing), f"{caption}: middle slices")
+        truth, objects, what = sample.classes, found.classes, "classes"
+    shown = f"{len(set(objects.ravel().tolist()) - {0})} {what} found"
+
+    def slices(labels: Any, caption: str) -> None:
+        picture = volumes.middle_slices(sample.image, labels, sample.spacing)
+        page.picture(volumes.enlarge(picture), f"{caption}, middle slices")
+
+    def montage(labels: Any, caption: str) -> None:
+        picture = volumes.montage(sample.image, labels)
+        page.picture(volumes.enlarge(picture), f"{caption}, slices across depth")
+
+    slices(None, caption)
     if truth is not None:
-        page.picture(slices(sample.image, truth, sample.spacing), "annotated")
-    page.picture(slices(sample.image, objects, sample.spacing), shown)
+        slices(truth, "annotated")
+    slices(objects, shown)
     if truth is not None:
-        page.picture(volumes.montage(sample.image, truth), "annotated, slices across depth")
-    page.picture(volumes.montage(sample.image, objects), "found, slices across depth")
+        montage(truth, "annotated")
+    montage(objects, shown)
     if truth is not None:
+        wrong = pictures.errors(sample.image, sample.class_map(), found.classes)
         page.picture(
-            pictures.errors(sample.image, sample.class_map(), found.classes),
+            volumes.enlarge(wrong),
             "middle slice; green: right, red: wrongly found, blue: missed",
         )
 

@@ -275,7 +275,7 @@ def _write_pictures(folder: Path, samples: Sequence[Sample], found: Sequence[Seg
         pictures.write_png(folder / f"{stem}.png", pictures.side_by_side([instances, errors]))
         if sample.rank == 3:
             slices = volumes.montage(sample.image, _objects(sample, one))
-            pictures.write_png(folder / f"{stem}_slices.png", slices)
+            pictures.write_png(folder / f"{stem}_slices.png", volumes.enlarge(slices))
 
 
 def _objects(sample: Sample, found: Segmentation) -> np.ndarray:

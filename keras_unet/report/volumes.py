@@ -89,6 +89,20 @@ def montage(
     return np.concatenate([part for row in rows for part in (row, white)][:-1])
 
 
+def enlarge(picture: np.ndarray, width: int = 480) -> np.ndarray:
+    """A small picture with every pixel as a square, the largest that stay within a width.
+
+    Args:
+        picture: `(H, W, 3)` uint8.
+        width: Pixels. Defaults to 480.
+
+    Returns:
+        `(f H, f W, 3)` uint8 with `f = max(width // W, 1)`.
+    """
+    factor = max(width // picture.shape[1], 1)
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
 def _volume(image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """The volume with its channels; raises a `ValueError` where it is none."""
     image = np.asarray(image)

@@ -50,6 +50,14 @@ def test_montage_spreads_slices_in_rows():
     assert (np.ptp(volumes.montage(IMAGE, CUBE), axis=-1) > 0).sum() == 3 * 4 * 6
 
 
+def test_small_pictures_are_enlarged():
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    large = volumes.enlarge(picture, width=7)
+    assert large.shape == (4, 6, 3)
+    np.testing.assert_array_equal(large[::2, 1::2], picture)
+    np.testing.assert_array_equal(volumes.enlarge(picture, width=2), picture)
+
+
 ILL = [
     (lambda: volumes.montage(np.zeros((4, 5))), r"image must be \(D, H, W"),
     (lambda: volumes.montage(np.zeros((0, 4, 5))), r"image must be \(D, H, W"),

@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
     },
     submodules=(
         "data",
+        "export",
         "inference",
         "layers",
         "losses",

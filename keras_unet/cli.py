@@ -13,9 +13,11 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from keras_unet._version import __version__
+from keras_unet.cli_export import export
 from keras_unet.data.data_set import DataSet
 from keras_unet.recipe_options import with_recipe
 from keras_unet.training.recipe import Recipe
@@ -100,7 +102,7 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
         except (ValueError, OSError, ImportError) as error:
             if os.environ.get("KERAS_UNET_DEBUG"):
                 raise
-            Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False)
+            Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(1) from None
 
     return run
@@ -309,6 +311,12 @@ def info(
     if summary:
         model.summary(line_length=100)
     _print_values(model.name, values)
+
+
+app.command(
+    epilog="Example: keras-unet export runs/em --out models/em "
+    "(or: keras-unet export --preset nuclei --format web --out site)"
+)(friendly(export))
 
 
 def _version(value: bool) -> None:

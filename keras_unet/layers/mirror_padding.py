@@ -83,7 +83,9 @@ class MirrorPadding(keras.layers.Layer):
         """(before, after) along each axis; ints, scalar tensors, or None for unknown sizes."""
         if self.padding is not None:
             return _pairs(self.padding, rank=len(sizes))
-        return [(0, None if size is None else -size % self.multiple) for size in sizes]
+        # Never the remainder of a negative number: ONNX rounds it to the other side.
+        m = self.multiple
+        return [(0, None if size is None else (m - size % m) % m) for size in sizes]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """Shape after padding; `None` where a size is not known."""
@@ -117,5 +119,6 @@ def _pairs(padding: Any, rank: int) -> list[tuple[int, ...]]:
 def _folded(start: Any, stop: Any, size: Any) -> Any:
     """Indices `start .. stop - 1`, folded into `0 .. size - 1` by mirrors on the border pixels."""
     period = max(2 * size - 2, 1) if isinstance(size, int) else ops.maximum(2 * size - 2, 1)
-    position = ops.mod(ops.arange(start, stop, dtype="int32"), period)
+    # Whole periods more, so that no remainder of a negative number is taken (see above).
+    position = ops.mod(ops.arange(start, stop, dtype="int32") - start * period, period)
     return ops.minimum(position, 2 * size - 2 - position)

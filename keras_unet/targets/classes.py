@@ -210,11 +210,15 @@ class ClassTarget(Target):
         return [MeanIoU(self.num_classes, ignore_class=self.ignore_class, name="iou")]
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
-        """Soft-max over the last axis, float32; finite for logits of any size."""
-        logits = check_channels(logits, self.num_outputs, "logits")
-        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        """Soft-max over the last axis, float32; finite for logits of any size.
+
+        Computed in float64, so that an exported model, whose library has another exponential
+        function, rounds it to the same float32.
+        """
+        exact = check_channels(logits, self.num_outputs, "logits").astype(np.float64)
+        shifted = np.exp(exact - exact.max(axis=-1, keepdims=True))
         shifted /= shifted.sum(axis=-1, keepdims=True)
-        return shifted
+        return shifted.astype(np.float32)
 
     def decode(self, probabilities: np.ndarray) -> Decoded:
         """Classes by the rule above, instances as their connected components.

@@ -210,9 +210,10 @@ class SeedTarget(Target):
         return [ForegroundIoU(ignore_class=self.ignore_class, name="iou")]
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
-        """Sigmoid of the foreground, depth limited to 0..1; float32."""
-        values = check_channels(logits, 2, "logits")
-        foreground = 0.5 + 0.5 * np.tanh(0.5 * values[..., 0])  # a sigmoid that cannot overflow
+        """Sigmoid of the foreground, depth limited to 0..1; float32, float64 inside."""
+        values = check_channels(logits, 2, "logits").astype(np.float64)
+        small = np.exp(-np.abs(values[..., 0]))  # a sigmoid that can neither overflow nor cancel
+        foreground = np.where(values[..., 0] < 0, small, 1) / (1 + small)
         return np.stack([foreground, np.clip(values[..., 1], 0, 1)], axis=-1, dtype=np.float32)
 
     def decode(self, probabilities: np.ndarray) -> Decoded:

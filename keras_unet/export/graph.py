@@ -1,0 +1,161 @@
+"""A `Segmenter` as TensorFlow graph operations: from raw grey values to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import tensorflow as tf
+
+from keras_unet.export.float32 import float32_model
+from keras_unet.export.graph_normalization import normalize
+from keras_unet.export.graph_resizing import resize_image, resize_maps, working_shape
+from keras_unet.export.graph_tiling import Tiler
+from keras_unet.inference.segmenter import BATCH_PIXELS, MAX_BATCH
+from keras_unet.targets import ClassTarget, SeedTarget
+
+if TYPE_CHECKING:
+    from keras_unet.inference.segmenter import Segmenter
+
+LARGE = 2**14
+"""Side of an image that is larger than any tile."""
+
+
+class SegmenterGraph:
+    """What `Segmenter.predict` does to one image, for sizes that are known when the graph runs.
+
+    Normalisation, resolution, mirror, tiles, network and activation are the same, and so are the
+    numbers. Test-time augmentation is left out. Classes are each pixel's own: that objects of
+    fewer than `min_size` pixels become background and that gaps are closed needs connected
+    components, which are no TensorFlow operation.
+
+    Args:
+        segmenter: A trained segmenter, on the TensorFlow backend.
+        max_tile: Largest input tile in pixels, one number or one per axis. Defaults to None: that
+            of the segmenter, or else what fits into its `memory_limit`.
+
+    Attributes:
+        model: The network in float32.
+        rank: Number of spatial axes.
+        channels: Channels of the images.
+        outputs: Channels of the probabilities.
+        max_tile: The largest tile for each axis.
+
+    Raises:
+        ValueError: If the backend is another one, or the segmenter has a target or channels that
+            cannot be exported.
+    """
+
+    def __init__(self, segmenter: Segmenter, max_tile: int | Sequence[int] | None = None) -> None:
+        check_exportable(segmenter)
+        self.model = float32_model(segmenter.model)
+        self.target = segmenter.target
+        self.normalization = segmenter.normalization
+        self.resolution = segmenter.resolution
+        self.rank = segmenter.geometry.rank
+        self.channels: int = segmenter.channels or 1
+        self.outputs: int = self.target.num_outputs
+        self.max_tile = _largest_tile(segmenter, max_tile)
+        size = segmenter.batch_size
+        fixed = segmenter.model.input_shape[1:-1]
+        self._tiler = Tiler(
+            segmenter.geometry,
+            self.max_tile,
+            None if None in fixed else fixed,
+            lambda pixels: (
+                tf.clip_by_value(BATCH_PIXELS // pixels, 1, MAX_BATCH)
+                if size is None
+                else tf.constant(size)
+            ),
+        )
+
+    def probabilities(self, values: tf.Tensor, peak: tf.Tensor | None = None) -> tf.Tensor:
+        """Segments one image.
+
+        Args:
+            values: Raw grey values `(*spatial, channels)`, float32, or int32 with `peak`.
+            peak: The largest grey level of the image's integer dtype, float64 scalar. Defaults to
+                None, a float image.
+
+        Returns:
+            `(*spatial, outputs)` float32.
+        """
+        shape = tf.shape(values)[:-1]
+        if self.resolution != 1:
+            values = resize_image(values, working_shape(shape, self.resolution))
+        image = normalize(self.normalization, values, peak)
+        found = self._tiler(image, self._network, self.outputs)
+        return found if self.resolution == 1 else resize_maps(found, shape)
+
+    def _network(self, tiles: tf.Tensor) -> tf.Tensor:
+        return activate(self.target, self.model(tiles, training=False))
+
+    def classes(self, probabilities: tf.Tensor) -> tf.Tensor:
+        """Class of every pixel, uint8 `(..., *spatial)`, of probabilities with one axis more."""
+        return pixel_classes(self.target, probabilities)
+
+    def foreground(self, probabilities: tf.Tensor) -> tf.Tensor:
+        """Probability that a pixel is not background, float32."""
+        if isinstance(self.target, SeedTarget):
+            return probabilities[..., 0]
+        return 1 - probabilities[..., 0]
+
+
+def activate(target: ClassTarget | SeedTarget, logits: tf.Tensor) -> tf.Tensor:
+    """The target's `activate`: in float64 inside, so that every library rounds it the same way."""
+    exact = tf.cast(logits, tf.float64)
+    if isinstance(target, SeedTarget):
+        small = tf.exp(-tf.abs(exact[..., 0]))
+        foreground = tf.where(exact[..., 0] < 0, small, 1) / (1 + small)
+        depth = tf.clip_by_value(exact[..., 1], 0, 1)
+        return tf.cast(tf.stack([foreground, depth], axis=-1), tf.float32)
+    shifted = tf.exp(exact - tf.reduce_max(exact, axis=-1, keepdims=True))
+    return tf.cast(shifted / tf.reduce_sum(shifted, axis=-1, keepdims=True), tf.float32)
+
+
+def pixel_classes(target: ClassTarget | SeedTarget, probabilities: tf.Tensor) -> tf.Tensor:
+    """The target's rule for a single pixel, uint8."""
+    p = probabilities
+    if isinstance(target, SeedTarget):
+        return tf.cast(p[..., 0] > target.threshold, tf.uint8)
+    top = tf.reduce_max(p[..., 1:], axis=-1)
+    found = top > target.threshold * (p[..., 0] + top)
+    if target.num_classes == 2:
+        return tf.cast(found, tf.uint8)
+    best = tf.argmax(p[..., 1:], axis=-1, output_type=tf.int32) + 1
+    return tf.cast(tf.where(found, best, 0), tf.uint8)
+
+
+def check_exportable(segmenter: Segmenter) -> None:
+    """Raises a `ValueError` for what no exported graph can do."""
+    if keras.config.backend() != "tensorflow":
+        raise ValueError(
+            "exports need the TensorFlow backend; start Python with KERAS_BACKEND=tensorflow. "
+            f"Received: backend {keras.config.backend()!r}"
+        )
+    target = segmenter.target
+    if type(target) not in (ClassTarget, SeedTarget) or getattr(target, "num_classes", 2) > 256:
+        raise ValueError(
+            "exports know the targets 'classes' (up to 256 classes) and 'seeds'. "
+            f"Received: target {target.name!r} with {target.get_config()}"
+        )
+    if segmenter.channels is None:
+        raise ValueError(
+            "exports need a known number of image channels. "
+            f"Received: model.input_shape={segmenter.model.input_shape}"
+        )
+
+
+def _largest_tile(segmenter: Segmenter, max_tile: int | Sequence[int] | None) -> tuple[int, ...]:
+    rank = segmenter.geometry.rank
+    if max_tile is None and None in segmenter.model.input_shape[1:-1]:
+        max_tile = segmenter.max_tile
+    if max_tile is None:
+        return segmenter.plan((LARGE,) * rank).tile_shape
+    sizes = (max_tile,) * rank if isinstance(max_tile, int) else tuple(max_tile)
+    if len(sizes) != rank or min(sizes) < 1:
+        raise ValueError(
+            f"max_tile needs one positive number, or {rank} of them. Received: max_tile={max_tile}"
+        )
+    return tuple(map(int, sizes))

@@ -1,0 +1,110 @@
+"""The network alone as ONNX or OpenVINO, by Keras's own exporters."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_unet.export.description import describe
+from keras_unet.export.float32 import float32_model
+from keras_unet.export.graph import check_exportable
+
+if TYPE_CHECKING:
+    from keras_unet.inference.segmenter import Segmenter
+
+NEEDS = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",)}
+
+
+def onnx(segmenter: Segmenter, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Writes the network as ONNX: normalised images `(N, *spatial, C)` -> logits.
+
+    Sizes are those that the network takes itself (`model.geometry`); normalisation, tiles and
+    activation are the caller's part. `NAME.json` beside the file describes them.
+
+    Args:
+        segmenter: The trained segmenter, of any rank.
+        path: The file, ending in `.onnx`.
+        overwrite: Whether existing files are replaced. Defaults to False.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: If onnx or tf2onnx is missing: `pip install 'keras-unet-bio[interchange]'`.
+        ValueError: If the path ends otherwise, or the backend is not TensorFlow.
+        FileExistsError: If a file exists.
+
+    Example:
+        >>> keras_unet.export.onnx(segmenter, "cells.onnx")
+        PosixPath('cells.onnx')
+    """
+    return _export(segmenter, Path(path), "onnx", (".onnx",), overwrite)
+
+
+def openvino(segmenter: Segmenter, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Writes the network for OpenVINO: `NAME.xml` and `NAME.bin`; otherwise as `onnx`.
+
+    OpenVINO computes in bfloat16 on CPUs that have it; the property `INFERENCE_PRECISION_HINT` of
+    `"f32"` asks for float32.
+
+    Args:
+        segmenter: The trained segmenter, of any rank.
+        path: The file, ending in `.xml`.
+        overwrite: Whether existing files are replaced. Defaults to False.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: If openvino is missing: `pip install 'keras-unet-bio[interchange]'`.
+        ValueError: If the path ends otherwise, or the backend is not TensorFlow.
+        FileExistsError: If a file exists.
+
+    Example:
+        >>> keras_unet.export.openvino(segmenter, "cells.xml")
+        PosixPath('cells.xml')
+    """
+    return _export(segmenter, Path(path), "openvino", (".xml", ".bin"), overwrite)
+
+
+def _export(
+    segmenter: Segmenter, path: Path, kind: str, suffixes: tuple[str, ...], overwrite: bool
+) -> Path:
+    check_exportable(segmenter)
+    if path.suffix != suffixes[0]:
+        raise ValueError(f"path must end in {suffixes[0]}. Received: path={str(path)!r}")
+    targets = [path.with_suffix(suffix) for suffix in (*suffixes, ".json")]
+    for file in targets:
+        if file.exists() and not overwrite:
+            raise FileExistsError(f"{file} exists; pass overwrite=True or another path")
+    for package in NEEDS[kind]:
+        _require(package, kind)
+    model = float32_model(segmenter.model)
+    # Keras exports what it has seen called; a model that was just loaded has not been.
+    sizes = [size or segmenter.geometry.min_size for size in model.input_shape[1:-1]]
+    model(np.zeros((1, *sizes, model.input_shape[-1]), np.float32))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        file = Path(scratch) / path.name
+        model.export(str(file), format=kind, verbose=False)
+        text = json.dumps(describe(segmenter), indent=2) + "\n"
+        file.with_suffix(".json").write_text(text, encoding="utf-8")
+        for target in reversed(targets):
+            shutil.move(file.with_suffix(target.suffix), target)
+    return path
+
+
+def _require(package: str, kind: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"export to {kind} needs {package}: pip install 'keras-unet-bio[interchange]'"
+        ) from error

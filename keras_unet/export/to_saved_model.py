@@ -1,0 +1,191 @@
+"""A segmenter as a SavedModel that TensorFlow Serving, or any TensorFlow runtime, takes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_unet.export.core_ops import check_core
+from keras_unet.export.description import describe
+from keras_unet.export.graph import SegmenterGraph
+from keras_unet.export.signatures import make_signatures
+from keras_unet.export.warmup import write_warmup
+
+if TYPE_CHECKING:
+    from keras_unet.inference.segmenter import Segmenter
+
+MAX_PIXELS = 2**26
+WARMUP_SIZES = {1: ((512,),), 2: ((256, 256), (512, 512)), 3: ((32, 128, 128),)}
+"""Typical image sizes by the number of axes."""
+
+
+def saved_model(
+    segmenter: Segmenter,
+    base_path: str | os.PathLike,
+    version: int | None = None,
+    *,
+    max_tile: int | Sequence[int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    probability_png: bool = False,
+    warmup_sizes: Sequence[Sequence[int]] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes `BASE_PATH/VERSION`, from raw images to probabilities, masks and PNG files.
+
+    Normalisation, mirror, overlap tiles with bounded memory, network and activation are inside the
+    graph and give the numbers of `Segmenter.predict` (without test-time augmentation). Signatures:
+
+    - `serving_default`: `images` float32 `(N, *spatial, C)`, raw -> `probabilities` float32
+      `(N, *spatial, K)`.
+    - `classes`: `images` uint8 `(N, *spatial, C)` -> `classes` uint8 `(N, *spatial)`.
+    - `segment_bytes` (flat images of one or three channels): `image_bytes` string `(N)`, files
+      (PNG, JPEG, BMP, GIF, WebP) of any sizes -> `mask_png_bytes` string, `height`, `width` int32,
+      all `(N)`; with `probability_png` also `probability_png_bytes`, the probability of the
+      foreground times 255.
+    - `metadata`: `query` string `(N)`, anything -> `metadata_json` string `(N)`.
+
+    Wrong ranks, channels, empty batches and images, too large ones, NaN and broken files are
+    answered with INVALID_ARGUMENT; one bad image fails its batch. Classes are each pixel's own:
+    `min_size` and `close_gaps` of the target, which need connected components, are not in the
+    graph.
+
+    The version appears complete or not at all, so a server may watch the folder. It holds core
+    TensorFlow operations only, one copy of the weights in float32, no path of this machine, and
+    warm-up requests for every signature.
+
+    Args:
+        segmenter: The trained segmenter.
+        base_path: Folder of all versions; its name is the model's name.
+        version: A positive integer. Defaults to None, one more than the highest there is.
+        max_tile: Largest input tile in pixels, one number or one per axis. Defaults to None: that
+            of the segmenter, or else what fits into its `memory_limit`.
+        max_pixels: Largest number of pixels of a batch of images, or of one picture file. Defaults
+            to 2**26, 8192 x 8192.
+        probability_png: Whether `segment_bytes` also answers a picture of the probability. Defaults
+            to False.
+        warmup_sizes: Spatial shapes of the warm-up images. Defaults to None: 256 and 512 pixels
+            square, or 32 x 128 x 128; an empty sequence writes no warm-up.
+        overwrite: Whether an existing version is replaced. Defaults to False.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        ValueError: If an argument is out of its range or the segmenter cannot be exported.
+        FileExistsError: If the version exists.
+
+    Example:
+        >>> segmenter = keras_unet.Segmenter.load("runs/cells")
+        >>> keras_unet.export.saved_model(segmenter, "models/cells")
+        PosixPath('models/cells/1')
+    """
+    base = Path(base_path)
+    number = _version(base, version, overwrite)
+    if max_pixels < 1:
+        raise ValueError(f"max_pixels must be at least 1. Received: max_pixels={max_pixels}")
+    graph = SegmenterGraph(segmenter, max_tile)
+    sizes = _warmup_sizes(graph.rank, warmup_sizes, max_pixels)
+    limits = {"max_tile": list(graph.max_tile), "max_pixels": max_pixels}
+    text = json.dumps({**describe(segmenter), **limits}, allow_nan=False)
+    base.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=base))
+    try:
+        _write(unfinished, graph, make_signatures(graph, text, max_pixels, probability_png))
+        if sizes:
+            write_warmup(unfinished, base.resolve().name, _requests(graph, sizes))
+        unfinished.chmod(0o755)
+        return _publish(unfinished, base / str(number), overwrite)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _version(base: Path, version: int | None, overwrite: bool) -> int:
+    if base.exists() and not base.is_dir():
+        raise ValueError(f"base_path must be a folder. Received: base_path={str(base)!r}, a file")
+    if version is None:
+        entries = base.iterdir() if base.exists() else ()
+        return 1 + max((int(e.name) for e in entries if e.name.isdecimal()), default=0)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(f"version must be a positive integer. Received: version={version!r}")
+    _refuse(base / str(version), overwrite)
+    return version
+
+
+def _refuse(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not overwrite:
+        raise FileExistsError(
+            f"{folder} exists and may be in use; leave version out for the next number, or pass "
+            "overwrite=True"
+        )
+
+
+def _warmup_sizes(
+    rank: int, sizes: Sequence[Sequence[int]] | None, max_pixels: int
+) -> list[tuple[int, ...]]:
+    shapes = [tuple(map(int, shape)) for shape in (WARMUP_SIZES[rank] if sizes is None else sizes)]
+    for shape in shapes:
+        if len(shape) != rank or min(shape) < 1:
+            raise ValueError(
+                f"warmup_sizes must be spatial shapes of {rank} positive sizes. Received: {shape}"
+            )
+    # A request that fails would keep the model from loading.
+    fitting = [shape for shape in shapes if math.prod(shape) <= max_pixels]
+    if sizes is not None and fitting != shapes:
+        raise ValueError(
+            f"warmup_sizes must have at most max_pixels={max_pixels} pixels. Received: {shapes}"
+        )
+    return fitting
+
+
+def _requests(
+    graph: SegmenterGraph, sizes: Sequence[tuple[int, ...]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """One request for each signature and size."""
+    requests: list[tuple[str, dict[str, Any]]] = [("metadata", {"query": [b"warm-up"]})]
+    for shape in sizes:
+        # Smooth, so that the files are small.
+        ramp = np.linspace(0, 255, math.prod(shape)).astype(np.uint8).reshape(shape)
+        image = np.repeat(ramp[..., None], graph.channels, axis=-1)[None]
+        unit = np.float32(255 if graph.normalization.mode == "unit" else 1)
+        requests.append(("serving_default", {"images": image.astype(np.float32) / unit}))
+        requests.append(("classes", {"images": image}))
+        if graph.rank == 2 and graph.channels in (1, 3):
+            picture = tf.io.encode_png(image[0]).numpy()
+            requests.append(("segment_bytes", {"image_bytes": [picture]}))
+    return requests
+
+
+def _write(folder: Path, graph: SegmenterGraph, signatures: dict[str, Any]) -> None:
+    module = tf.Module()
+    # The functions' variables; the model itself would bring Keras's own functions along.
+    module.weights = [weight.value for weight in graph.model.weights]
+    module.signatures_kept = signatures
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    check_core(folder)
+
+
+def _publish(unfinished: Path, folder: Path, overwrite: bool) -> Path:
+    """Gives the finished version its name; an older one is there until that moment."""
+    _refuse(folder, overwrite)
+    if not folder.exists():
+        unfinished.rename(folder)
+        return folder
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    old = folder.rename(aside / folder.name)
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder

@@ -1,0 +1,238 @@
+"""A segmenter's network as a TFLite (LiteRT) file for phones, boards and browsers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from keras_unet.export.calibration import calibration_tiles
+from keras_unet.export.description import describe
+from keras_unet.export.float32 import float32_model
+from keras_unet.export.graph import check_exportable
+from keras_unet.inference.tiling import plan_fixed
+from keras_unet.targets import SeedTarget
+
+if TYPE_CHECKING:
+    from keras_unet.inference.segmenter import Segmenter
+
+QUANTIZATIONS = (None, "float16", "dynamic", "int8")
+IO = ("float32", "uint8")
+OUTPUTS = ("probabilities", "classes")
+
+
+def tflite(
+    segmenter: Segmenter,
+    path: str | os.PathLike,
+    *,
+    tile: int | Sequence[int] | None = None,
+    quantization: str | None = None,
+    samples: Iterable[Any] | None = None,
+    io: str = "float32",
+    output: str = "probabilities",
+    overwrite: bool = False,
+) -> Path:
+    """Writes a `.tflite` file, and beside it a `.json` file that says how to use it.
+
+    The file holds the network with the target's activation, of builtin operations only: a
+    normalised tile `(1, H, W, C)` goes in, named `image`; probabilities `(1, H', W', K)` or classes
+    uint8 `(1, H', W')` come out. Normalisation and overlap tiles need the whole image, so they are
+    the caller's part: `TFLiteSegmenter` in Python, the page of `export.web` in a browser.
+
+    Args:
+        segmenter: The trained segmenter, not of volumes.
+        path: The file, ending in `.tflite`.
+        tile: Input size in pixels, one number or two. Defaults to None, any size: the interpreter
+            must then be told one (`resize_tensor_input`) before it is used; browsers cannot.
+        quantization: None for float32; `"float16"`: weights of half the size; `"dynamic"`: weights
+            of 8 bits, activations as they come (runtimes of 2023 and before refuse its
+            up-convolutions); `"int8"`: both of 8 bits, with ranges measured on `samples`. Defaults
+            to None.
+        samples: `Sample`s or raw images like those that the network will see, some ten; for
+            `"int8"` only. Defaults to None.
+        io: `"uint8"`, for `"int8"` only: input and output are bytes, with scale and zero point in
+            the file. Defaults to `"float32"`.
+        output: `"probabilities"` or `"classes"`, each pixel's own. Defaults to `"probabilities"`.
+        overwrite: Whether existing files are replaced. Defaults to False.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If an argument is out of its range, the segmenter segments volumes, or the
+            network has an operation that TFLite lacks.
+        FileExistsError: If a file exists.
+
+    Example:
+        >>> keras_unet.export.tflite(segmenter, "cells.tflite", quantization="int8", samples=few)
+        PosixPath('cells.tflite')
+    """
+    file = Path(path)
+    tile_shape = _check(segmenter, file, tile, quantization, samples, io, output, overwrite)
+    model = float32_model(segmenter.model)
+    content = _convert(
+        _module(segmenter, model, tile_shape, output),
+        quantization,
+        io,
+        _feed(segmenter, tile_shape, samples),
+    )
+    text = json.dumps(
+        {
+            **describe(segmenter),
+            "tile": tile_shape and list(tile_shape),
+            "quantization": quantization,
+            "io": io,
+            "output": output,
+        },
+        indent=2,
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _replace(file.with_suffix(".json"), text.encode() + b"\n")
+    _replace(file, content)
+    return file
+
+
+def _check(
+    segmenter: Segmenter,
+    file: Path,
+    tile: int | Sequence[int] | None,
+    quantization: str | None,
+    samples: Any,
+    io: str,
+    output: str,
+    overwrite: bool,
+) -> tuple[int, ...] | None:
+    """The tile's shape; a `ValueError` for what does not fit together."""
+    check_exportable(segmenter)
+    rank = segmenter.geometry.rank
+    if rank > 2:
+        raise ValueError(
+            "TFLite has no builtin pooling of volumes (MaxPool3D); export a SavedModel, ONNX or "
+            f"OpenVINO. Received: a segmenter with {rank} spatial axes"
+        )
+    for name, value, allowed in (
+        ("quantization", quantization, QUANTIZATIONS),
+        ("io", io, IO),
+        ("output", output, OUTPUTS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}. Received: {name}={value!r}")
+    if (quantization == "int8") != (samples is not None):
+        given = "no samples" if samples is None else "samples"
+        raise ValueError(
+            "samples are needed for quantization='int8', to measure ranges, and for nothing else. "
+            f"Received: quantization={quantization!r} and {given}"
+        )
+    if io == "uint8" and quantization != "int8":
+        raise ValueError(
+            f"io='uint8' needs quantization='int8'. Received: quantization={quantization!r}"
+        )
+    if file.suffix != ".tflite":
+        raise ValueError(f"path must end in .tflite. Received: path={str(file)!r}")
+    for existing in (file, file.with_suffix(".json")):
+        if existing.exists() and not overwrite:
+            raise FileExistsError(f"{existing} exists; pass overwrite=True or another path")
+    return _tile_shape(segmenter, tile)
+
+
+def _tile_shape(segmenter: Segmenter, tile: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    fixed = segmenter.model.input_shape[1:-1]
+    rank = segmenter.geometry.rank
+    if tile is None:
+        return None if None in fixed else tuple(fixed)
+    shape = (tile,) * rank if isinstance(tile, int) else tuple(map(int, tile))
+    if len(shape) != rank or (None not in fixed and shape != tuple(fixed)):
+        raise ValueError(
+            f"tile needs one number or {rank} of them, those of the network if it has any. "
+            f"Received: tile={tile}, model.input_shape={segmenter.model.input_shape}"
+        )
+    plan_fixed((1,) * rank, segmenter.geometry, shape)
+    return shape
+
+
+# === Conversion ===
+
+
+def _module(segmenter: Segmenter, model: Any, tile: tuple[int, ...] | None, output: str) -> Any:
+    """The network as a module with one signature."""
+    rank, channels, target = segmenter.geometry.rank, segmenter.channels, segmenter.target
+    spec = tf.TensorSpec((1, *(tile or (None,) * rank), channels), tf.float32, name="image")
+
+    def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = _activate(target, model(image, training=False))
+        return {output: _classes(target, found) if output == "classes" else found}
+
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    module.run = tf.function(run, input_signature=[spec], autograph=False)
+    return module
+
+
+def _activate(target: Any, logits: tf.Tensor) -> tf.Tensor:
+    """As `Target.activate`, of operations that phones have."""
+    if isinstance(target, SeedTarget):
+        parts = [tf.sigmoid(logits[..., :1]), tf.minimum(tf.nn.relu(logits[..., 1:]), 1.0)]
+        return tf.concat(parts, axis=-1)
+    return tf.nn.softmax(logits)
+
+
+def _classes(target: Any, found: tf.Tensor) -> tf.Tensor:
+    if isinstance(target, SeedTarget) or target.num_classes == 2:
+        plane = found[..., 0 if isinstance(target, SeedTarget) else 1]
+        return tf.cast(plane > target.threshold, tf.uint8)
+    best = tf.argmax(found[..., 1:], axis=-1, output_type=tf.int32) + 1
+    top = tf.reduce_max(found[..., 1:], axis=-1)
+    inside = tf.cast(top > target.threshold * (found[..., 0] + top), tf.int32)
+    return tf.cast(best * inside, tf.uint8)
+
+
+def _feed(segmenter: Segmenter, tile: tuple[int, ...] | None, samples: Any) -> Any:
+    if samples is None:
+        return None
+    tiles = calibration_tiles(segmenter, samples, tile)
+    return lambda: ([part[None]] for part in tiles)
+
+
+def _convert(module: Any, quantization: str | None, io: str, feed: Any) -> bytes:
+    """Through a SavedModel: concrete functions of Keras 3 would leave weights unfrozen (NaN)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tf.saved_model.save(module, scratch, signatures={"serving_default": module.run})
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            scratch, signature_keys=["serving_default"]
+        )
+        builtin = tf.lite.OpsSet.TFLITE_BUILTINS
+        if quantization is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantization == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if quantization == "int8":
+            converter.representative_dataset = feed
+            builtin = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            if io == "uint8":
+                converter.inference_input_type = tf.uint8
+                converter.inference_output_type = tf.uint8
+        converter.target_spec.supported_ops = [builtin]
+        try:
+            return converter.convert()
+        except Exception as error:
+            raise ValueError(
+                "the network has an operation that TFLite does not have builtin; export a "
+                f"SavedModel, ONNX or OpenVINO. TFLite says: {error}"
+            ) from error
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Writes a file that appears complete or not at all."""
+    temporary = file.with_name(f".{file.name}.writing-{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, file)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()

@@ -91,15 +91,23 @@ def _sampled(values: tf.Tensor, fractions: tuple[float, float]) -> list[tf.Tenso
         position = tf.cast(last, tf.float64) * fraction
         first = tf.floor(position)
         index = tf.cast(first, tf.int32)
-        low, high = (
-            tf.cast(tf.raw_ops.NthElement(input=flat, n=n, reverse=False), tf.float64)
-            for n in (index, tf.minimum(index + 1, last))
-        )
+        low, high = (tf.cast(v, tf.float64) for v in _neighbours(flat, index, fraction))
         part, difference = position - first, high - low
         # NumPy's own rule, which comes from whichever side is nearer
         near = tf.where(part >= 0.5, high - difference * (1 - part), low + difference * part)
         found.append(near)
     return found
+
+
+def _neighbours(flat: tf.Tensor, index: tf.Tensor, fraction: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """The values at `index` and after it in ascending order, by sorting the shorter end only."""
+    last = tf.size(flat) - 1
+    following = tf.minimum(index + 1, last)
+    if fraction < 0.5:
+        ordered = -tf.math.top_k(-flat, following + 1).values
+        return ordered[index], ordered[following]
+    ordered = tf.math.top_k(flat, last - index + 1).values
+    return ordered[last - index], ordered[last - following]
 
 
 def _mean_and_deviation(

@@ -89,3 +89,12 @@ def test_what_is_refused(name, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"keras-unet-bio\[interchange\]"):
         export(segmenter, tmp_path / file)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_openvino_reads_the_whole_saved_model(grey, grey_version):
+    """A second engine for everything inside the graph: percentiles, mirror, tiles, activation."""
+    compiled = ov.compile_model(str(grey_version), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for shape in ((40, 44), (97, 80)):
+        image = picture(*shape).astype(np.float32)
+        expected = grey.predict(image).probabilities
+        np.testing.assert_allclose(compiled(image[None])[0][0], expected, atol=1e-5)

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from keras_unet._version import __version__
 from keras_unet.cli_export import export
+from keras_unet.cli_serve import serve
 from keras_unet.data.data_set import DataSet
 from keras_unet.recipe_options import with_recipe
 from keras_unet.training.recipe import Recipe
@@ -317,6 +318,9 @@ app.command(
     epilog="Example: keras-unet export runs/em --out models/em "
     "(or: keras-unet export --preset nuclei --format web --out site)"
 )(friendly(export))
+app.command(epilog="Example: keras-unet serve models/em (or: keras-unet serve --preset nuclei)")(
+    friendly(serve)
+)
 
 
 def _version(value: bool) -> None:

@@ -15,7 +15,7 @@ FLOORS = [
     {"models", "data"},
     {"training", "inference"},
     {"export", "report"},
-    {"serving", "cli", "cli_export", "recipe_options"},
+    {"serving", "cli", "cli_export", "cli_serve", "recipe_options"},
 ]
 
 # Plain NumPy: usable, and quick to import, without Keras and TensorFlow.

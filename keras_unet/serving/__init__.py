@@ -1,0 +1,15 @@
+"""Clients of TensorFlow Serving, and a local server that speaks its contract."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "GrpcClient": "client",
+        "RestClient": "client",
+        "Server": "server",
+        "ServerOptions": "server",
+        "ServingError": "contract",
+    },
+    submodules=("client",),
+)

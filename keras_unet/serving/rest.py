@@ -1,0 +1,194 @@
+"""TensorFlow Serving's REST interface over aiohttp; with health, metrics and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from aiohttp import web
+
+from keras_unet.serving import contract, page_files
+from keras_unet.serving.contract import ServingError
+from keras_unet.serving.rest_paths import (
+    BadVersion,
+    Target,
+    metadata_document,
+    parse_path,
+    status_document,
+)
+
+if TYPE_CHECKING:
+    from keras_unet.serving.models import ModelStore
+    from keras_unet.serving.monitoring import Metrics, Request
+
+log = logging.getLogger("keras_unet.serving")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RestLimits:
+    """What a request may cost.
+
+    Attributes:
+        max_bytes: Largest body, also after it is inflated.
+        max_depth: Deepest nesting of JSON.
+        max_pending: Requests that run or wait at the same time; more are answered 503.
+        timeout: Seconds until a request is answered 504.
+    """
+
+    max_bytes: int
+    max_depth: int
+    max_pending: int
+    timeout: float
+
+
+class RestInterface:
+    """Answers HTTP requests; the work is done by the executor's threads.
+
+    Args:
+        store: The models.
+        metrics: Where requests are counted.
+        executor: Threads that read, predict and write.
+        limits: What a request may cost.
+        with_page: Whether the page is shown at `/`.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        metrics: Metrics,
+        executor: Executor,
+        limits: RestLimits,
+        with_page: bool = True,
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._executor = executor
+        self._limits = limits
+        self._pending = 0
+        self.stopping = False
+        self.application = web.Application(client_max_size=limits.max_bytes)
+        router = self.application.router
+        router.add_get("/healthz", self._health)
+        router.add_get("/monitoring/prometheus/metrics", self._prometheus)
+        if with_page:
+            router.add_get("/config.json", self._page_config)
+            router.add_get(r"/{file:[a-z_]*(\.[a-z]+)?}", self._page_file)
+        router.add_route("*", "/{path:.*}", self._interface)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        ready = self._store.ready and not self.stopping
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    async def _prometheus(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+
+    async def _page_config(self, _: web.Request) -> web.Response:
+        try:
+            config = await self._work(lambda: page_files.config(self._store))
+        except ServingError as error:
+            return _failed(error)
+        return _json(config, headers=page_files.HEADERS)
+
+    async def _page_file(self, request: web.Request) -> web.StreamResponse:
+        file = page_files.find(request.match_info["file"])
+        if file is None:
+            return web.Response(status=404)
+        return web.FileResponse(file, headers=page_files.HEADERS)
+
+    async def _interface(self, request: web.Request) -> web.Response:
+        path = request.rel_url.raw_path
+        if not path.lower().startswith("/v1/"):
+            return web.Response(status=404)
+        try:
+            with self._metrics.observe("rest", "malformed") as seen:
+                target = parse_path(request.method, path)
+                seen.method = target.method
+                if target.method in ("status", "metadata"):
+                    text = await self._work(lambda: self._describe(target, seen))
+                else:
+                    body = await self._body(request)
+                    text = await self._work(lambda: self._predict(target, body, seen))
+        except BadVersion:
+            return web.Response(status=400)
+        except ServingError as error:
+            return _failed(error)
+        except web.HTTPException as error:
+            return _json({"error": error.reason}, error.status)
+        except Exception:
+            log.exception("internal error")
+            return _failed(ServingError("INTERNAL", "internal error; the server's log tells more"))
+        return web.Response(text=text, content_type="application/json")
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise web.HTTPRequestEntityTooLarge(
+                self._limits.max_bytes,
+                0,
+                reason=f"The request is larger than {self._limits.max_bytes} bytes",
+            ) from None
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:  # a body that cannot be inflated
+            raise contract.invalid(f"The body cannot be read: {str(error)[:200]}") from None
+
+    async def _work(self, function: Callable[[], T]) -> T:
+        """Runs in a thread; refuses when too many requests wait."""
+        if self._pending >= self._limits.max_pending:
+            raise ServingError("UNAVAILABLE", f"{self._pending} requests are waiting; try again")
+        self._pending += 1
+        work = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        work.add_done_callback(self._one_less)
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), self._limits.timeout)
+        except asyncio.TimeoutError:
+            message = f"The request took longer than {self._limits.timeout} seconds"
+            raise ServingError("DEADLINE_EXCEEDED", message) from None
+
+    def _one_less(self, work: asyncio.Future) -> None:
+        self._pending -= 1
+        if not work.cancelled():
+            work.exception()  # it may be that nobody waits any more
+
+    def _describe(self, target: Target, seen: Request) -> str:
+        if target.method == "status":  # a label is ignored: all versions are listed
+            versions = self._store.status(target.name, target.version)
+            seen.model = target.name
+            return status_document(versions)
+        number, model = self._store.resolve(target.name, target.version, target.label)
+        seen.model, seen.version = target.name, number
+        return metadata_document(target.name, number, model)
+
+    def _predict(self, target: Target, body: bytes, seen: Request) -> str:
+        document = contract.parse_json(body, self._limits.max_depth)
+        signature = contract.signature_name_of(document)
+        number, model = self._store.resolve(target.name, target.version, target.label)
+        seen.model, seen.version = target.name, number
+        if target.method != "predict":
+            raise ServingError("UNIMPLEMENTED", f"{target.method}: segmentation models predict")
+        if signature not in model.inputs:
+            raise contract.invalid(
+                f'Serving signature name: "{signature}" not found in signature def'
+            )
+        seen.signature = signature
+        inputs, row = contract.request_arrays(document, model.inputs[signature])
+        del document, body
+        return contract.response_document(model.predict(signature, inputs), row)
+
+
+def _json(
+    document: object, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    text = json.dumps(document, indent=4)
+    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
+
+
+def _failed(error: ServingError) -> web.Response:
+    return _json({"error": error.message}, error.http_status)

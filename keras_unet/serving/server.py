@@ -1,0 +1,262 @@
+"""A local server of TensorFlow Serving's contracts; in production tensorflow/serving is it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_unet.serving.config_files import find_models
+from keras_unet.serving.contract import MAX_DEPTH
+from keras_unet.serving.monitoring import JsonFormatter
+
+log = logging.getLogger("keras_unet.serving")
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What to serve, where, and how much a request may cost.
+
+    Attributes:
+        path: Folder of a model's versions, folder of models, or a `model.config` file.
+        name: Name of the model for a folder of versions; None for the folder's.
+        host: Address to listen on.
+        rest_port: Port of the REST interface; 0 takes a free one.
+        grpc_port: Port of the gRPC interface; 0 takes a free one.
+        workers: Threads that predict; None for the number of cores.
+        max_request_bytes: Largest request, also after it is inflated.
+        max_json_depth: Deepest nesting of a JSON request.
+        max_pending: Requests that run or wait at the same time.
+        timeout_seconds: A REST request that takes longer is answered 504.
+        poll_seconds: Time between two looks for new versions.
+        grace_seconds: Time that requests get to end when the server stops.
+        tensor_content: Whether gRPC answers pack tensors as bytes.
+        page: Whether the page is shown at `/`.
+    """
+
+    path: Path
+    name: str | None = None
+    host: str = "127.0.0.1"
+    rest_port: int = 8501
+    grpc_port: int = 8500
+    workers: int | None = None
+    max_request_bytes: int = 64 * 2**20
+    max_json_depth: int = MAX_DEPTH
+    max_pending: int = 64
+    timeout_seconds: float = 30.0
+    poll_seconds: float = 1.0
+    grace_seconds: float = 10.0
+    tensor_content: bool = False
+    page: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_request_bytes", "max_json_depth", "max_pending", "poll_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive. Received: {name}={getattr(self, name)}")
+        for name in ("rest_port", "grpc_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise ValueError(f"{name} must be in 0..65535. Received: {getattr(self, name)}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be at least 1. Received: workers={self.workers}")
+
+
+def require_extra() -> None:
+    """Raises an ImportError that names the extra, if a library of the server is missing."""
+    try:
+        import aiohttp  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import tensorflow_serving.apis  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"serving needs {error.name}: pip install 'keras-unet-bio[serving]'"
+        ) from error
+
+
+class Server:
+    """Loads models and answers until it is stopped; also a context manager.
+
+    Args:
+        options: What, where and how much.
+
+    Raises:
+        ImportError: If the extra `serving` is not installed.
+        ValueError: If there is nothing to serve.
+
+    Example:
+        >>> with keras_unet.serving.Server(ServerOptions(Path("models/cells"))) as server:
+        ...     print(server.rest_url)
+        http://127.0.0.1:8501
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        require_extra()
+        from keras_unet.serving.models import ModelStore
+        from keras_unet.serving.monitoring import Metrics
+
+        self.options = options
+        self.store = ModelStore(find_models(options.path, options.name), options.poll_seconds)
+        self.metrics = Metrics(self.store)
+        self._executor = ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "predict")
+        self._grpc: Any = None
+        self._rest = _RestThread(self)
+        self._started = False
+
+    @property
+    def rest_url(self) -> str:
+        """Address of the REST interface and of the page."""
+        return f"http://{_in_url(self.options.host)}:{self._rest.port}"
+
+    @property
+    def grpc_target(self) -> str:
+        """Address of the gRPC interface."""
+        return f"{_in_url(self.options.host)}:{self.grpc_port}"
+
+    def start(self) -> Server:
+        """Loads the models, then opens the ports.
+
+        Raises:
+            OSError: If a port is in use.
+        """
+        self.store.start()
+        self._started = True
+        try:
+            self._start_grpc()
+            self._rest.start()
+        except BaseException:
+            self.stop()
+            raise
+        log.info("serving", extra={"rest": self.rest_url, "grpc": self.grpc_target})
+        return self
+
+    def _start_grpc(self) -> None:
+        import grpc
+        from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+        from keras_unet.serving.grpc_service import ModelService, PredictionService
+
+        options = self.options
+        self._grpc = grpc.server(
+            self._executor,
+            options=[
+                ("grpc.max_receive_message_length", options.max_request_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),  # a second server on the port is an error
+            ],
+            maximum_concurrent_rpcs=options.max_pending,
+        )
+        prediction = PredictionService(
+            self.store, self.metrics, options.max_request_bytes, options.tensor_content
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
+        model = ModelService(self.store, self.metrics)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, self._grpc)
+        address = f"{_in_url(options.host)}:{options.grpc_port}"
+        try:
+            self.grpc_port = self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            self.grpc_port = 0
+        if not self.grpc_port:
+            raise OSError(f"cannot listen on {address}; choose another with --grpc-port")
+        self._grpc.start()
+
+    def stop(self) -> None:
+        """Refuses new requests, lets those that run end, and closes."""
+        if not self._started:
+            return
+        self._started = False
+        log.info("stopping")
+        ended = self._grpc.stop(self.options.grace_seconds) if self._grpc else None
+        self._rest.stop()
+        if ended:
+            ended.wait()
+        self.store.close()
+        self._executor.shutdown()
+        log.info("stopped")
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def run(self) -> None:
+        """Serves until SIGTERM or SIGINT; for the main thread."""
+        asked = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: asked.set())
+        with self:
+            while not asked.wait(1.0):  # Python handles a signal between two waits
+                pass
+
+
+class _RestThread:
+    """The REST interface with an event loop in a thread of its own."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.port = 0
+
+    def start(self) -> None:
+        from aiohttp import web
+
+        from keras_unet.serving.rest import RestInterface, RestLimits
+
+        server, options = self._server, self._server.options
+        limits = RestLimits(
+            options.max_request_bytes,
+            options.max_json_depth,
+            options.max_pending,
+            options.timeout_seconds,
+        )
+        self._interface = RestInterface(
+            server.store, server.metrics, server._executor, limits, options.page
+        )
+        self._runner = web.AppRunner(
+            self._interface.application,
+            access_log=None,
+            shutdown_timeout=options.grace_seconds,
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rest", daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(options), self._loop).result()
+
+    async def _listen(self, options: ServerOptions) -> None:
+        from aiohttp import web
+
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, options.host, options.rest_port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    def stop(self) -> None:
+        if self._loop is None or self._thread is None:
+            return
+        self._interface.stopping = True
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = None
+
+
+def log_to_stderr(level: str = "INFO") -> None:
+    """One line of JSON for each event."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    log.handlers = [handler]
+    log.setLevel(level.upper())
+    log.propagate = False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 CLASS_NAMES = ["background", "cell"]
+ABOUT = {
+    "class_names": CLASS_NAMES,
+    "channels": 1,
+    "normalization": {"mode": "none"},
+    "target": {"name": "classes", "config": {"min_size": 3}},
+}
 
 
 class Threshold(tf.Module):
@@ -53,7 +60,7 @@ class Threshold(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "query")])
     def metadata(self, query):
-        about = json.dumps({"class_names": CLASS_NAMES, "target": {"config": {"min_size": 0}}})
+        about = json.dumps(ABOUT)
         return {"metadata_json": tf.fill(tf.shape(query), about)}
 
     @tf.function(
@@ -125,6 +132,13 @@ def write_models(folder: Path) -> Path:
     config = folder / "model.config"
     config.write_text(MODEL_CONFIG.format(base=base))
     return config
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 if __name__ == "__main__":

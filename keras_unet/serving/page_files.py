@@ -1,4 +1,4 @@
-"""What the server's page consists of, and what it must know of the model."""
+"""The server's page: its files, what it must know of the model, and how it gets objects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.serving.contract import ServingError
+from keras_unet.serving.contract import ServingError, invalid
 
 if TYPE_CHECKING:
+    from keras_unet.serving.loading import LoadedModel
     from keras_unet.serving.models import ModelStore
 
 PAGE = Path(__file__).parent / "page"
@@ -21,6 +22,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+MAX_OBJECTS = 65535
+"""Numbers that the two bytes of the answer can hold."""
 
 
 def find(name: str) -> Path | None:
@@ -30,35 +33,75 @@ def find(name: str) -> Path | None:
 
 
 def config(store: ModelStore) -> dict[str, Any]:
-    """What the page must know: the first model that takes picture files, its classes and title.
+    """What the page must know: the name, title and classes of the model that it shows.
 
     Raises:
         ServingError: NOT_FOUND, if no model takes picture files.
     """
+    name, _, about = _shown(store)
+    classes = about.get("class_names", [])
+    return {
+        "engine": "server",
+        "model": name,
+        "title": f"{name}: {', '.join(classes)}" if classes else name,
+        "class_names": classes,
+    }
+
+
+def segment(store: ModelStore, contents: bytes) -> bytes:
+    """Classes and objects of a picture file, as `Segmenter.predict` finds them.
+
+    The signature `segment_bytes` answers classes only; objects that touch, and the target's
+    smallest size, need its probabilities and the target.
+
+    Args:
+        store: The models.
+        contents: A PNG, JPEG, BMP, GIF or WebP file.
+
+    Returns:
+        An RGB PNG of the image's size: red and green are the object's number (low byte, high
+        byte), blue is its class.
+
+    Raises:
+        ServingError: If the file or the model is not fit, or there are more than 65,535 objects.
+    """
+    import cv2
+    import tensorflow as tf
+
+    from keras_unet import targets
+    from keras_unet.export.graph_decoding import decode_picture
+
+    _, model, about = _shown(store)
+    try:
+        values, peak = decode_picture(
+            tf.constant(contents), about["channels"], about.get("max_pixels", 2**26)
+        )
+    except tf.errors.OpError as error:
+        raise invalid(error.message) from None
+    is_unit = about["normalization"]["mode"] == "unit"
+    images = values.numpy()[None].astype(np.float32)
+    if is_unit:
+        images = (images / np.float64(peak)).astype(np.float32)
+    probabilities = model.predict("serving_default", {"images": images})["probabilities"][0]
+    target = targets.create(about["target"]["name"], **about["target"]["config"])
+    classes, instances = target.decode(probabilities)
+    if instances.max(initial=0) > MAX_OBJECTS:
+        raise ServingError("OUT_OF_RANGE", f"more than {MAX_OBJECTS} objects")
+    # OpenCV's order is blue, green, red.
+    found = np.stack([classes, instances >> 8, instances & 255], axis=-1).astype(np.uint8)
+    return cv2.imencode(".png", found)[1].tobytes()
+
+
+def _shown(store: ModelStore) -> tuple[str, LoadedModel, dict[str, Any]]:
+    """The first model that takes picture files and tells its target."""
     for name in store.names:
         try:
             _, model = store.resolve(name)
         except ServingError:
             continue
-        if "segment_bytes" not in model.inputs:
-            continue
-        about = _metadata(model)
-        target = about.get("target", {}).get("config", {})
-        classes = about.get("class_names", [])
-        return {
-            "engine": "server",
-            "model": name,
-            "title": f"{name}: {', '.join(classes)}" if classes else name,
-            "class_names": classes,
-            "components": {
-                key: target[key] for key in ("connectivity", "min_size") if key in target
-            },
-        }
-    raise ServingError("NOT_FOUND", "no model with the signature segment_bytes is served")
-
-
-def _metadata(model: Any) -> dict[str, Any]:
-    if "metadata" not in model.inputs:
-        return {}
-    found = model.predict("metadata", {"query": np.array([b""], object)})
-    return json.loads(found["metadata_json"][0])
+        if {"segment_bytes", "serving_default", "metadata"} <= set(model.inputs):
+            found = model.predict("metadata", {"query": np.array([b""], object)})
+            about = json.loads(found["metadata_json"][0])
+            if {"target", "normalization", "channels"} <= set(about):
+                return name, model, about
+    raise ServingError("NOT_FOUND", "the page needs a model of keras-unet that takes pictures")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -78,6 +78,7 @@ class RestInterface:
         router.add_get("/monitoring/prometheus/metrics", self._prometheus)
         if with_page:
             router.add_get("/config.json", self._page_config)
+            router.add_post("/page/segment", self._page_segment)
             router.add_get(r"/{file:[a-z_]*(\.[a-z]+)?}", self._page_file)
         router.add_route("*", "/{path:.*}", self._interface)
 
@@ -95,6 +96,14 @@ class RestInterface:
             return _failed(error)
         return _json(config, headers=page_files.HEADERS)
 
+    async def _page_segment(self, request: web.Request) -> web.Response:
+        async def answer(seen: Request) -> web.Response:
+            body = await self._body(request)
+            found = await self._work(lambda: page_files.segment(self._store, body))
+            return web.Response(body=found, content_type="image/png")
+
+        return await self._answer("page", answer)
+
     async def _page_file(self, request: web.Request) -> web.StreamResponse:
         file = page_files.find(request.match_info["file"])
         if file is None:
@@ -105,15 +114,26 @@ class RestInterface:
         path = request.rel_url.raw_path
         if not path.lower().startswith("/v1/"):
             return web.Response(status=404)
+
+        async def answer(seen: Request) -> web.Response:
+            target = parse_path(request.method, path)
+            seen.method = target.method
+            if target.method in ("status", "metadata"):
+                text = await self._work(lambda: self._describe(target, seen))
+            else:
+                body = await self._body(request)
+                text = await self._work(lambda: self._predict(target, body, seen))
+            return web.Response(text=text, content_type="application/json")
+
+        return await self._answer("malformed", answer)
+
+    async def _answer(
+        self, method: str, work: Callable[[Request], Awaitable[web.Response]]
+    ) -> web.Response:
+        """Counts a request and turns errors into answers."""
         try:
-            with self._metrics.observe("rest", "malformed") as seen:
-                target = parse_path(request.method, path)
-                seen.method = target.method
-                if target.method in ("status", "metadata"):
-                    text = await self._work(lambda: self._describe(target, seen))
-                else:
-                    body = await self._body(request)
-                    text = await self._work(lambda: self._predict(target, body, seen))
+            with self._metrics.observe("rest", method) as seen:
+                return await work(seen)
         except BadVersion:
             return web.Response(status=400)
         except ServingError as error:
@@ -123,7 +143,6 @@ class RestInterface:
         except Exception:
             log.exception("internal error")
             return _failed(ServingError("INTERNAL", "internal error; the server's log tells more"))
-        return web.Response(text=text, content_type="application/json")
 
     async def _body(self, request: web.Request) -> bytes:
         try:

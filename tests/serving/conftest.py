@@ -8,7 +8,6 @@ that runs already over what `python tests/serving_models.py FOLDER` has written.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ pytest.importorskip("tensorflow_serving", reason="the extra serving is not insta
 pytest.importorskip("aiohttp", reason="the extra serving is not installed")
 pytest.importorskip("prometheus_client", reason="the extra serving is not installed")
 
-from serving_models import write_models
+from serving_models import free_port, write_models
 
 
 @dataclass
@@ -83,12 +82,6 @@ def wait_for(running: Running) -> None:
             pass
         time.sleep(0.2)
     pytest.fail("the model server did not come up")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @pytest.fixture

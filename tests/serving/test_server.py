@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import grpc
 import numpy as np
 import pytest
@@ -210,6 +211,23 @@ def test_health_metrics_and_page(server, base):
     assert "javascript" in script.headers["Content-Type"]
     for path in ("browser_engine.js", "../server.py", "%2e%2e/server.py", "nothing.js"):
         assert requests.get(f"{server.rest_url}/{path}").status_code == 404
+
+
+def test_objects_for_the_page(server):
+    image = np.zeros((5, 7), np.uint8)
+    image[:2, :2] = image[3:, 3:] = 200
+    image[0, 6] = 200  # smaller than the target's smallest object
+    answer = requests.post(f"{server.rest_url}/page/segment", data=png(image))
+    assert answer.headers["Content-Type"] == "image/png"
+    found = cv2.imdecode(np.frombuffer(answer.content, np.uint8), -1).astype(int)
+    expected = np.zeros((5, 7), int)
+    expected[:2, :2], expected[3:, 3:] = 1, 2
+    np.testing.assert_array_equal(found[..., 2] + 256 * found[..., 1], expected)
+    np.testing.assert_array_equal(found[..., 0], expected > 0)
+    broken = requests.post(f"{server.rest_url}/page/segment", data=b"no picture")
+    assert broken.status_code == 400
+    assert broken.json()["error"]
+    assert requests.get(f"{server.rest_url}/page/segment").status_code in (404, 405)
 
 
 def test_busy_and_slow(base):

@@ -22,7 +22,7 @@ from ablation import scores
 from experiments import circumstances, options, parse, quick_samples, table, write
 
 import keras_unet as ku
-from keras_unet.report.charts import line_chart
+from keras_unet.report.charts import line_chart, standalone
 
 COUNTS = (1, 2, 5, 10, 18)
 AUGMENTATIONS = {
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
         for name in AUGMENTATIONS
     }
     chart = line_chart(lines, "Unseen slices", "training slices", "V_Rand")
-    write(given.out / "results.svg", chart)
+    write(given.out / "results.svg", standalone(chart))
     note = f"Seed {given.recipe.seed}, {given.recipe.steps} steps. {circumstances()}"
     text = f"{table(rows)}\n\n{note}\n"
     write(given.out / "results.md", text)

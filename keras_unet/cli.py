@@ -56,6 +56,9 @@ DATA_OPTIONS: dict[str, Any] = {
     "channels": Annotated[
         int | None, typer.Option(help="1 or 3: turn all images to grey or RGB (format folder).")
     ],
+    "rank": Annotated[
+        int | None, typer.Option(help="3: files are volumes, TIFF or NIfTI (format folder).")
+    ],
     "sequence": Annotated[str | None, typer.Option(help="Sequence (format cell-tracking).")],
     "truth": Annotated[str | None, typer.Option(help="GT, ST or GT+ST (format cell-tracking).")],
     "select": Annotated[
@@ -97,7 +100,7 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             if os.environ.get("KERAS_UNET_DEBUG"):
                 raise
             Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)

@@ -60,6 +60,9 @@ class Geometry:
         def description(self) -> str:
             """See above."""
 
+        def get_config(self) -> dict[str, Any]:
+            """The constructor's arguments."""
+
     def is_legal(self, size: int) -> bool:
         """Whether the network takes `size` input pixels without padding or cropping."""
         return size >= self.min_size and (size - self.offset) % self.stride == 0

@@ -128,7 +128,13 @@ def displacement(knots: Any, bases: Sequence[Any]) -> Any:
 
 
 def matrix(
-    rank: int, cosine: Any, sine: Any, quarter_turns: Any, flips: Sequence[Any], scale: Any
+    rank: int,
+    cosine: Any,
+    sine: Any,
+    quarter_turns: Any,
+    flips: Sequence[Any],
+    scale: Any,
+    sizes: Sequence[float] | None = None,
 ) -> list[list[Any]]:
     """Affine matrix from output to source offsets: rotate by turns and angle, flip, magnify.
 
@@ -142,6 +148,8 @@ def matrix(
         quarter_turns: 0, 1, 2 or 3 as floats.
         flips: For each axis 1 (keep) or -1 (flip).
         scale: Magnification; objects appear larger for `scale > 1`.
+        sizes: Size of a pixel along each axis, so that turns keep angles and lengths where pixels
+            are no squares. Defaults to None, all the same.
 
     Returns:
         `rank` rows of `rank` entries.
@@ -156,6 +164,9 @@ def matrix(
     zero = 0 * shrink
     rows = [[cosine, -sine], [sine, cosine]]
     rows = [[shrink * entry for entry in row] for row in rows]
+    if sizes is not None and sizes[-1] != sizes[-2]:
+        ratio = sizes[-1] / sizes[-2]
+        rows = [[rows[0][0], rows[0][1] * ratio], [rows[1][0] / ratio, rows[1][1]]]
     if rank == 3:
         rows = [[shrink, zero, zero], *([zero, *row] for row in rows)]
     return [[entry * flip for entry, flip in zip(row, flips, strict=True)] for row in rows]
@@ -305,9 +316,15 @@ class SpatialRanges:
         """
         sigma, grid = (self.per_axis(name, len(shape)) for name in ("sigma", "grid"))
         return tuple(
-            float(min(s, largest_sigma(size, points, self.interpolation)))
-            for s, size, points in zip(sigma, shape, grid, strict=True)
+            float(min(s / pixel, largest_sigma(size, points, self.interpolation)))
+            for s, pixel, size, points in zip(
+                sigma, self.pixel_sizes(len(shape)), shape, grid, strict=True
+            )
         )
+
+    def pixel_sizes(self, rank: int) -> tuple[float, ...]:
+        """Size of a pixel along each axis, in units of the smallest one."""
+        return (1.0,) * rank
 
     def per_axis(self, name: str, rank: int) -> tuple[Any, ...]:
         """The values of `grid`, `sigma` or `flip` for each of `rank` axes."""

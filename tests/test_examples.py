@@ -17,6 +17,7 @@ SCRIPTS = {
     "reproduce_isbi2012": {"slices 0-0", "all folds", "floor", "paper, secret test"},
     "small_data": {"1 slices, elastic", "2 slices, none"},
     "train_nuclei": {"held-out images", "Otsu and watershed"},
+    "volumes": {"unet, 2 filters"},
 }
 
 
@@ -46,6 +47,30 @@ def test_border_weights_are_ablated(tmp_path, monkeypatch):
     }
     masks = tmp_path / "data" / "dic_classes" / "masks, 1 net(s), d4"
     assert [file.name for file in sorted(masks.iterdir())] == ["mask000.tif", "mask001.tif"]
+
+
+def test_instances_of_a_volume(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("volumes")
+    arguments = ["--quick", "--out", str(tmp_path), "--data-kind", "instances"]
+    (row,) = script.main([*arguments, "--set", "augmentation=null"]).values()
+    assert {"parameters", "seg", "ap50"} <= set(row)
+    assert (tmp_path / "quick" / "unet_2" / "held_out.png").is_file()
+
+
+def test_volumes_are_cut_and_models_matched(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("volumes")
+    (first,), (last,) = script.quick_parts("instances")
+    assert (first.shape, last.shape) == ((14, 20, 18), (14, 10, 18))
+    recipe = keras_unet.Recipe(filters=3, depth=1)
+    monkeypatch.setattr(
+        script, "parameters", lambda one, _: (100, 40)[one.model != "unet"] * one.filters**2
+    )
+    assert script.with_model(recipe, "other", first, match=True).filters == 5
+    assert script.with_model(recipe, "other", first, match=False).filters == 3
+    with pytest.raises(FileNotFoundError, match=r"none of raw\.tif, img3d\.tif"):
+        script.read_parts(EXAMPLES, "instances")
 
 
 @pytest.mark.parametrize(

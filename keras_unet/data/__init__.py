@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "read_image": "reading",
         "read_isbi2012": "isbi2012",
         "read_labels": "reading",
+        "read_spacing": "voxel_size",
         "synthetic_cells": "synthetic",
         "training_dataset": "pipeline",
         "write_image": "writing",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from keras_unet.targets.checks import check_spacing
 from keras_unet.warp import Range, SpatialRanges
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Augmentation(SpatialRanges):
         blur: Standard deviation of a Gaussian blur in pixels. Defaults to 0.
         resampling: "linear" or "cubic" (Catmull-Rom, sharper, about three times as slow) for the
             image. Defaults to "linear".
+        spacing: Physical size of a pixel along each axis, any unit, where pixels are no squares or
+            voxels no cubes: `sigma` and `shift` are then in pixels of the axis with the smallest
+            ones, and rotations keep angles and lengths. Blur stays in pixels of every axis, and
+            quarter turns of an uneven plane interpolate. Defaults to None, all the same.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -76,6 +81,7 @@ class Augmentation(SpatialRanges):
     noise: Range = 0.0
     blur: Range = 0.0
     resampling: str = "linear"
+    spacing: tuple[float, ...] | None = None
 
     SYMMETRIC: ClassVar[tuple[str, ...]] = (*SpatialRanges.SYMMETRIC, "offset")
     RATIOS: ClassVar[tuple[str, ...]] = (*SpatialRanges.RATIOS, "gamma", "gain")
@@ -84,11 +90,19 @@ class Augmentation(SpatialRanges):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_choice("resampling", RESAMPLINGS)
+        check_spacing(self.spacing)
 
     @classmethod
     def none(cls) -> Augmentation:
         """No change at all: pixels come out as they went in."""
         return cls(sigma=0.0, rotation=0.0, flip=False, gamma=1.0, gain=1.0, offset=0.0)
+
+    def pixel_sizes(self, rank: int) -> tuple[float, ...]:
+        """Size of a pixel along each axis, in units of the smallest one."""
+        if self.spacing is None:
+            return (1.0,) * rank
+        sizes = self.per_axis("spacing", rank)
+        return tuple(float(size) / min(sizes) for size in sizes)
 
     def varies(self, *names: str) -> bool:
         """Whether any of these range arguments does something."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from keras_unet.data.sample import Sample
 
-READER_OPTIONS = ("masks", "kind", "channels", "sequence", "truth")
+READER_OPTIONS = ("masks", "kind", "channels", "rank", "sequence", "truth")
 """Passed on to the layout's reader where they are given."""
 
 
@@ -28,6 +28,7 @@ class DataSet:
         masks: Folder of the masks (folder). Defaults to None.
         kind: What the masks hold (folder). Defaults to None, the reader's choice.
         channels: 1 or 3 turns images to grey or RGB (folder). Defaults to None.
+        rank: 2 for images, 3 for volumes (folder). Defaults to None, 2.
         sequence: The sequence (cell-tracking). Defaults to None, the reader's choice.
         truth: The truth (cell-tracking). Defaults to None, the reader's choice.
         select: Slices, frames or places as `parse_selection` takes them. Defaults to None, all.
@@ -38,6 +39,7 @@ class DataSet:
     masks: Path | None = None
     kind: str | None = None
     channels: int | None = None
+    rank: int | None = None
     sequence: str | None = None
     truth: str | None = None
     select: str | None = None

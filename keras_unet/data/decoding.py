@@ -14,7 +14,12 @@ import cv2
 import numpy as np
 import tifffile
 
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+from keras_unet.data.nifti import NIFTI_SUFFIXES, is_nifti, read_nifti
+
+SUFFIXES = (
+    *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"),
+    *NIFTI_SUFFIXES,
+)
 """Names (lower case) that the folder readers take for images."""
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -44,8 +49,18 @@ class Stored:
     levels: int | None = None
 
 
+def is_image(path: Path) -> bool:
+    """Whether the name ends like an image's."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def stem_of(path: Path) -> str:
+    """The name without its ending, of which `.nii.gz` is one."""
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
 def decode(path: str | os.PathLike[str]) -> Stored:
-    """Decodes an image file by its content, not by its name.
+    """Decodes an image file by its content, not by its name (but for NIfTI).
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -60,7 +75,12 @@ def decode(path: str | os.PathLike[str]) -> Stored:
         magic = file.read(4)
     if not magic:
         raise ValueError(f"{path} is empty (0 bytes)")
-    stored = _decode_tiff(path) if magic in TIFF_MAGICS else _decode_other(path, path.read_bytes())
+    if is_nifti(path):
+        stored = Stored(read_nifti(path))
+    elif magic in TIFF_MAGICS:
+        stored = _decode_tiff(path)
+    else:
+        stored = _decode_other(path, path.read_bytes())
     if 0 in stored.values.shape:
         raise ValueError(f"{path} has no pixels. Received: shape={stored.values.shape}")
     return stored

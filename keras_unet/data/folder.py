@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_unet.data.decoding import SUFFIXES
+from keras_unet.data.decoding import SUFFIXES, is_image, stem_of
 from keras_unet.data.mask_kinds import (
     Annotations,
     binary_annotations,
     class_annotations,
     guess_kind,
 )
+from keras_unet.data.nifti import is_nifti, same_grid
 from keras_unet.data.reading import Colors, read_image, read_labels
 from keras_unet.data.sample import Sample
+from keras_unet.data.voxel_size import read_spacing
+
+logger = logging.getLogger("keras_unet")
 
 PathLike = str | os.PathLike[str]
 KINDS = ("auto", "binary", "instances", "classes")
@@ -57,11 +62,13 @@ def read_folder(
         ignore_class: Only for `"classes"`: stored grey value or RGB triple of pixels without
             annotation, such as 255. Defaults to None.
         channels: 1 or 3 turns all images to grey or RGB. Defaults to None, as stored.
-        rank: 2 for images, 3 for volumes (multi-page TIFF). Defaults to 2.
+        rank: 2 for images; 3 for volumes, multi-page TIFF or NIfTI (`.nii`, `.nii.gz`, which need
+            nibabel): a file is never taken for a volume unasked. Defaults to 2.
 
     Returns:
         A list of `Sample`s in natural order of names ("9" before "10"), with `instances` or
-        `classes`, and `annotated` where `ignore_class` is given.
+        `classes`, and `annotated` where `ignore_class` is given. Volumes have the `spacing` that
+        `read_spacing` finds in the image file.
 
     Raises:
         FileNotFoundError: If a folder does not exist or has no images.
@@ -83,7 +90,12 @@ def read_folder(
     if masks is None:
         files = _image_files(images)
         return [
-            Sample(read_image(file, rank=rank, channels=channels), name=file.stem) for file in files
+            Sample(
+                read_image(file, rank=rank, channels=channels),
+                name=stem_of(file),
+                spacing=_spacing(file, rank),
+            )
+            for file in files
         ]
     pairs = _match(images, Path(masks))
     annotations = _read_masks([mask for _, mask in pairs], kind, class_values, ignore_class, rank)
@@ -95,8 +107,23 @@ def read_folder(
             raise ValueError(
                 f"{file} and {mask} differ in size. Received: {image.shape[:-1]} and {shape}"
             )
-        samples.append(Sample(image, name=file.stem, **annotation))
+        spacing = _spacing(file, rank, mask)
+        samples.append(Sample(image, name=stem_of(file), spacing=spacing, **annotation))
     return samples
+
+
+def _spacing(file: Path, rank: int, mask: Path | None = None) -> tuple[float, ...]:
+    """What the file of a volume tells of its voxels; logs where the mask's file disagrees."""
+    if rank != 3:
+        return ()
+    if mask is not None and is_nifti(file) and is_nifti(mask) and not same_grid(file, mask):
+        logger.warning(
+            "%s and %s have one shape, but their headers put the voxels at different places or in "
+            "another order; annotate on the image's own grid, or copy its header",
+            file,
+            mask,
+        )
+    return read_spacing(file) or ()
 
 
 def _read_masks(
@@ -133,7 +160,7 @@ def _image_files(folder: Path) -> list[Path]:
     """Image files of a folder in natural order."""
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
-    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."]
+    files = [f for f in folder.iterdir() if is_image(f) and f.name[0] != "."]
     if not files:
         raise FileNotFoundError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
     return sorted(files, key=_natural)
@@ -149,11 +176,11 @@ def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """Pairs of image and mask in the order of the images."""
     image_files = _image_files(images)
     if images.resolve() == masks.resolve():
-        mask_files = [f for f in image_files if _without(f.stem, MASK_ENDINGS) != f.stem]
+        mask_files = [f for f in image_files if _without(stem_of(f), MASK_ENDINGS) != stem_of(f)]
         image_files = [f for f in image_files if f not in mask_files]
     else:
         mask_files = _image_files(masks)
-    same = {f.stem for f in image_files} & {f.stem for f in mask_files}
+    same = {stem_of(f) for f in image_files} & {stem_of(f) for f in mask_files}
     by_image = _by_key(image_files, same, IMAGE_ENDINGS)
     by_mask = _by_key(mask_files, same, MASK_ENDINGS)
     alone = [f.name for key, f in by_image.items() if key not in by_mask]
@@ -169,7 +196,8 @@ def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 def _by_key(files: Iterable[Path], exact: set[str], endings: Sequence[str]) -> dict[str, Path]:
     keyed: dict[str, Path] = {}
     for file in files:
-        key = file.stem if file.stem in exact else _without(file.stem, endings)
+        stem = stem_of(file)
+        key = stem if stem in exact else _without(stem, endings)
         if key in keyed:
             raise ValueError(f"two files for one name: {keyed[key]} and {file}")
         keyed[key] = file

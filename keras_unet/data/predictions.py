@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from keras_unet.data.decoding import SUFFIXES
+from keras_unet.data.decoding import SUFFIXES, is_image, stem_of
 from keras_unet.data.folder import IMAGE_ENDINGS, MASK_ENDINGS
 from keras_unet.data.reading import read_image
 
@@ -99,9 +99,9 @@ def _files(folder: Path) -> list[Path]:
     files = [
         file
         for file in sorted(folder.iterdir())
-        if file.suffix.lower() in SUFFIXES
+        if is_image(file)
         and not file.name.startswith(".")
-        and not file.stem.endswith(f"_{NOT_PREDICTED}")
+        and not stem_of(file).endswith(f"_{NOT_PREDICTED}")
     ]
     if not files:
         raise FileNotFoundError(f"{folder} holds no predictions ({', '.join(SUFFIXES)})")
@@ -112,8 +112,8 @@ def _by_name(files: Iterable[Path]) -> dict[str, Match]:
     """Files by name without role."""
     found: dict[str, Match] = {}
     for file in files:
-        named = re.fullmatch(rf"(.+)_({'|'.join(ROLES)})", file.stem)
-        name, role = named.groups() if named else (file.stem, "")
+        named = re.fullmatch(rf"(.+)_({'|'.join(ROLES)})", stem_of(file))
+        name, role = named.groups() if named else (stem_of(file), "")
         match = found.setdefault(name, {})
         if role in match:
             raise ValueError(f"two predictions for one name: {match[role]} and {file}")

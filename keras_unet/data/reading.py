@@ -19,15 +19,15 @@ LUMA = (0.299, 0.587, 0.114)
 def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None) -> np.ndarray:
     """Reads an image with its raw numbers: nothing is scaled.
 
-    PNG, JPEG, BMP and TIFF (8, 16, 32 bits, float, grey, RGB, planar, multi-channel) are
+    PNG, JPEG, BMP, NIfTI and TIFF (8, 16, 32 bits, float, grey, RGB, planar, multi-channel) are
     recognised by their content. An opacity channel is dropped whatever it holds; palettes are
     expanded to RGB; 1-bit images become 0 and 255; an EXIF orientation is *not* applied, since
     masks carry none; a TIFF whose zero means white is not inverted.
 
     Args:
         path: The file.
-        rank: Spatial axes: 2 for an image, 3 to read the pages of a TIFF as a volume, None for
-            whatever the file holds. Defaults to 2.
+        rank: Spatial axes: 2 for an image, 3 to read NIfTI or the pages of a TIFF as a volume,
+            None for whatever the file holds. Defaults to 2.
         channels: 1 turns RGB to grey (dtype kept), 3 repeats grey to RGB; other counts must be
             the file's own. Defaults to None, as stored.
 

@@ -85,6 +85,7 @@ class FusedWarp:
         self.label_shape = tuple(int(s) for s in label_shape) if label_shape else self.shape
         self.rank = len(self.shape)
         self.sigma = augmentation.sigma_for(self.shape)
+        self.pixel_sizes = augmentation.pixel_sizes(self.rank)
         self.grid = augmentation.per_axis("grid", self.rank)
         self.once = smallest is not None and all(
             reach < size for reach, size in zip(self._reach(), smallest, strict=True)
@@ -101,7 +102,9 @@ class FusedWarp:
         shapes = zip(self.shape, self.label_shape, strict=True)
         half = [(max(sizes) - 1) / 2 for sizes in shapes]
         if aug.rot90 or aug.varies("rotation"):
-            half[-2:] = [math.hypot(*half[-2:])] * 2
+            pixels = self.pixel_sizes[-2:]
+            radius = math.hypot(half[-2] * pixels[0], half[-1] * pixels[1])
+            half[-2:] = [radius / pixel for pixel in pixels]
         lines = [np.linspace(-size, size, 101) for size in half]
         overshoot = math.prod(abs(b).sum(axis=0).max() for b in self._bases(lines))
         zoom, shift = aug.range_of("scale")[0], max(map(abs, aug.range_of("shift")))
@@ -188,7 +191,8 @@ class FusedWarp:
         """
         offsets = [np.arange(n, dtype=np.float64) - (n - 1) / 2 for n in shape]
         shifts: list[tf.Tensor] = [
-            values[f"shift{axis}"] + (size - 1) % 2 / 2 for axis, size in enumerate(self.shape)
+            values[f"shift{axis}"] / self.pixel_sizes[axis] + (size - 1) % 2 / 2
+            for axis, size in enumerate(self.shape)
         ]
         if any(self.sigma):
             bases = self._bases(offsets)
@@ -198,7 +202,13 @@ class FusedWarp:
         angle = values["rotation"] * (math.pi / 180)
         flips = [values[f"flip{axis}"] for axis in range(self.rank)]
         affine = warp.matrix(
-            self.rank, tf.cos(angle), tf.sin(angle), values["rot90"], flips, values["scale"]
+            self.rank,
+            tf.cos(angle),
+            tf.sin(angle),
+            values["rot90"],
+            flips,
+            values["scale"],
+            self.pixel_sizes,
         )
         lines = [line.astype(np.float32) for line in offsets]
         return warp.coordinates(affine, lines, shifts)

@@ -18,39 +18,77 @@ LOWEST, HIGHEST = 0.05, 8.0
 """Range of the resolution, the size of the new grid as a fraction of the old one's."""
 
 
-def working_shape(shape: Sequence[int], resolution: float) -> tuple[int, ...]:
+Resolution = float | Sequence[float]
+"""Size of a grid as a fraction of another one's, one number or one for each axis."""
+
+
+def working_shape(shape: Sequence[int], resolution: Resolution) -> tuple[int, ...]:
     """Spatial shape of the grid for an image.
 
     Args:
         shape: Spatial shape of the image.
-        resolution: Size of the grid as a fraction of the image's along each axis, 0.05 to 8.
+        resolution: Size of the grid as a fraction of the image's, 0.05 to 8, one number or one per
+            axis.
 
     Returns:
         The nearest whole sizes, at least 1 along each axis.
 
     Raises:
-        ValueError: If `resolution` is out of its range.
+        ValueError: If `resolution` is out of its range or has not one number an axis.
 
     Example:
         >>> working_shape((1024, 1360), 0.25)
         (256, 340)
     """
-    if not LOWEST <= resolution <= HIGHEST:
+    factors = per_axis(resolution, len(shape))
+    if not all(LOWEST <= factor <= HIGHEST for factor in factors):
         raise ValueError(
             f"resolution must be between {LOWEST} and {HIGHEST:g}: the size of the network's grid "
             f"as a fraction of the image's. Received: resolution={resolution}"
         )
-    return tuple(max(round(size * resolution), 1) for size in shape)
+    sizes = zip(shape, factors, strict=True)
+    return tuple(max(round(size * factor), 1) for size, factor in sizes)
 
 
-def resize_sample(sample: Sample, resolution: float) -> Sample:
+def per_axis(resolution: Resolution, rank: int) -> tuple[float, ...]:
+    """The resolution along each of `rank` axes.
+
+    Raises:
+        ValueError: If there is not one number, or one for each axis.
+    """
+    if not isinstance(resolution, Sequence):
+        return (float(resolution),) * rank
+    factors = tuple(float(factor) for factor in resolution)
+    if len(factors) != rank:
+        raise ValueError(
+            f"resolution needs one number or {rank} of them, one per axis. "
+            f"Received: resolution={list(resolution)}"
+        )
+    return factors
+
+
+def plain(resolution: Resolution) -> float | list[float]:
+    """As Python numbers, which can be stored."""
+    if isinstance(resolution, Sequence):
+        return [float(factor) for factor in resolution]
+    return float(resolution)
+
+
+def resolution_text(resolution: Resolution) -> str:
+    """For messages: "0.5" or "2 x 1 x 1"."""
+    factors = resolution if isinstance(resolution, Sequence) else [resolution]
+    return " x ".join(f"{factor:g}" for factor in factors)
+
+
+def resize_sample(sample: Sample, resolution: Resolution) -> Sample:
     """The sample on another grid.
 
     An object that is smaller than a pixel of the new grid may vanish.
 
     Args:
         sample: The sample.
-        resolution: Size of the grid as a fraction of the image's along each axis, 0.05 to 8.
+        resolution: Size of the grid as a fraction of the image's, 0.05 to 8, one number or one per
+            axis.
 
     Returns:
         A sample with the image by `resize_image`, the annotation by `resize_labels`, and a

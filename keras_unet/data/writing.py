@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 import tifffile
 
+from keras_unet.data.decoding import stem_of
+from keras_unet.data.nifti import is_nifti, write_nifti
+
 PathLike = str | os.PathLike[str]
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -48,12 +51,14 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
         raise ValueError(f"path must end in .png, .tif or .tiff. Received: path={str(path)!r}")
 
 
-def write_labels(path: PathLike, labels: np.ndarray) -> None:
+def write_labels(path: PathLike, labels: np.ndarray, like: PathLike | None = None) -> None:
     """Writes ids or classes: 16 bits, or a 32-bit TIFF where an id exceeds 65535.
 
     Args:
-        path: Ends in `.png` or `.tif` / `.tiff`; volumes need TIFF.
+        path: Ends in `.png`, `.tif` / `.tiff`, or for volumes `.nii` / `.nii.gz`; PNG takes none.
         labels: `(H, W)` or `(D, H, W)` integers or booleans, not negative.
+        like: Only for NIfTI: the image's NIfTI file, whose position, orientation and voxel size are
+            taken. Defaults to None, voxels of size 1.
 
     Raises:
         ValueError: If the array holds no labels or the format cannot hold them.
@@ -68,7 +73,16 @@ def write_labels(path: PathLike, labels: np.ndarray) -> None:
         raise ValueError(f"labels must lie in 0..2**32-1. Received: {low}..{high}")
     if path.suffix.lower() == ".png" and high > 65535:
         raise ValueError(f"{path}: PNG holds ids to 65535, use .tif. Received: largest id {high}")
-    write_image(path, labels.astype(np.uint16 if high <= 65535 else np.uint32)[..., None])
+    labels = labels.astype(np.uint16 if high <= 65535 else np.uint32)
+    if not is_nifti(path):
+        if like is not None:
+            raise ValueError(f"like is for NIfTI. Received: like={str(like)!r} for {path}")
+        write_image(path, labels[..., None])
+        return
+    if labels.ndim != 3:
+        raise ValueError(f"{path}: NIfTI takes (D, H, W). Received: labels.shape={labels.shape}")
+    with _new_file(path) as temporary:
+        write_nifti(temporary, labels, None if like is None else Path(like))
 
 
 def _write_tiff(path: Path, image: np.ndarray) -> None:
@@ -92,7 +106,8 @@ def _replace(path: Path, data: bytes) -> None:
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
     """Yields a name in the same folder; that file becomes `path` when all went well."""
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
+    stem = stem_of(path)
+    temporary = path.with_name(f".{stem}-{uuid.uuid4().hex}{path.name[len(stem) :]}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_unet.data.resolution import Resolution
+
 Taps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """(old size, new size, number of the tap) -> index int32 and weight float64, each `(new,)`."""
 
 
-def working_shape(shape: tf.Tensor, resolution: float) -> tf.Tensor:
+def working_shape(shape: tf.Tensor, resolution: Resolution) -> tf.Tensor:
     """`data.resolution.working_shape` of an int32 shape `(rank,)`."""
-    sizes = tf.round(tf.cast(shape, tf.float64) * resolution)
+    sizes = tf.round(tf.cast(shape, tf.float64) * tf.constant(resolution, tf.float64))
     return tf.maximum(tf.cast(sizes, tf.int32), 1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -121,7 +120,7 @@ def _check(segmenter: Segmenter) -> None:
             "the page shows flat images, grey or RGB. Received: a segmenter with "
             f"{segmenter.geometry.rank} axes and channels={segmenter.channels}"
         )
-    if not math.isclose(segmenter.resolution, 1):
+    if segmenter.resolution not in (1, [1, 1]):
         raise ValueError(
             "the page cannot resize images; train at resolution=1, or export a SavedModel. "
             f"Received: segmenter.resolution={segmenter.resolution}"

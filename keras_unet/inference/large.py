@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet.data.resolution import resolution_text
 from keras_unet.inference.images import check_values, fit_channels
 from keras_unet.inference.tiling import Progress, run_tiles
 
@@ -136,7 +137,7 @@ def _check_segmenter(segmenter: Segmenter) -> None:
         raise ValueError(
             "predict_large does not resize; store the image at the network's resolution, and make "
             "a segmenter of the same model and normalization with resolution=1. Received: "
-            f"resolution={segmenter.resolution:g}"
+            f"resolution={resolution_text(segmenter.resolution)}"
         )
 
 

@@ -88,9 +88,10 @@ def read_predictions(
     if kind not in KINDS:
         raise ValueError(f"predictions must be one of {KINDS}. Received: predictions={kind!r}")
     matches = match_predictions(path, samples, places=places, partial=partial)
+    with_instances = any(sample.instances is not None for sample in samples)
     maps = {
         role: _read([match[role] for match in matches], samples)
-        for role in _common_roles(matches, kind)
+        for role in _common_roles(matches, kind, with_instances)
     }
     if "" in maps:
         nameless = maps.pop("")
@@ -115,9 +116,11 @@ def read_predictions(
     return Predictions(found, class_names, "; ".join(words))
 
 
-def _common_roles(matches: Sequence[Match], kind: str) -> list[str]:
+def _common_roles(matches: Sequence[Match], kind: str, with_instances: bool) -> list[str]:
     """The roles to read, which every sample must have."""
     roles = [role for role in ("", *ROLES) if any(role in match for match in matches)]
+    if kind == "auto" and len(roles) > 1 and not with_instances:
+        roles = [role for role in roles if role != "instances"]  # there is no truth for them
     if roles != [""] and kind != "auto":
         roles = [kind]
     for match in matches:

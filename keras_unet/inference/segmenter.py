@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.data.resolution import resize_image, resize_maps, working_shape
+from keras_unet.data import resolution as grids
 from keras_unet.geometry import Geometry, TilePlan, plan_tiles
 from keras_unet.inference import presets, storage
 from keras_unet.inference.augmentation import views
@@ -55,8 +55,8 @@ class Segmenter:
         target: How outputs become classes and instances. Defaults to
             `ClassTarget(num_classes=K)`.
         normalization: How an image becomes what the network sees. Defaults to `Normalization()`.
-        resolution: Size of the grid on which the network works, as a fraction of the image's along
-            each axis, 0.05 to 8. Defaults to 1.
+        resolution: Size of the grid on which the network works, as a fraction of the image's, 0.05
+            to 8, one number or one per axis. Defaults to 1.
         geometry: Sizes of the network. Defaults to `model.geometry`, which the models of this
             package have.
         max_tile: Largest tile in pixels of the network's grid, one number or one per axis. Defaults
@@ -94,7 +94,7 @@ class Segmenter:
         target: Target | None = None,
         normalization: Normalization | None = None,
         *,
-        resolution: float = 1.0,
+        resolution: grids.Resolution = 1.0,
         geometry: Geometry | None = None,
         max_tile: int | Sequence[int] | None = None,
         memory_limit: int = DEFAULT_LIMIT,
@@ -107,7 +107,7 @@ class Segmenter:
         self.geometry = _geometry_of(model, geometry)
         self.target = target or _default_target(model)
         self.normalization = normalization or _default_normalization()
-        self.resolution = float(resolution)
+        self.resolution = grids.plain(resolution)
         self.max_tile = _plain(max_tile)
         self.memory_limit = memory_limit
         self.batch_size = batch_size
@@ -132,7 +132,7 @@ class Segmenter:
             raise ValueError(
                 f"batch_size must be at least 1. Received: batch_size={self.batch_size}"
             )
-        working_shape((), self.resolution)
+        grids.working_shape((1,) * self.geometry.rank, self.resolution)
         next(views(self.tta, self.geometry.rank))
         plan_tiles((1,) * self.geometry.rank, self.geometry, self.max_tile)
 
@@ -198,11 +198,11 @@ class Segmenter:
         """
         image = as_image(image, self.geometry.rank, self.channels)
         shape = image.shape[:-1]
-        image = resize_image(image, working_shape(shape, self.resolution))
+        image = grids.resize_image(image, grids.working_shape(shape, self.resolution))
         stack = image[None] if image.ndim == 2 else image  # (W, C): Normalization needs a plane
         normalized = self.normalization(stack).reshape(image.shape)
         with _reporting(progress) as report:
-            probabilities = resize_maps(self._average(normalized, report), shape)
+            probabilities = grids.resize_maps(self._average(normalized, report), shape)
         return Segmentation(probabilities, *self.target.decode(probabilities))
 
     def _average(self, image: np.ndarray, report: Progress | None) -> np.ndarray:
@@ -313,7 +313,9 @@ class Segmenter:
         }
 
     def __repr__(self) -> str:
-        resolution = "" if self.resolution == 1 else f"resolution={self.resolution:g}, "
+        resolution = (
+            "" if self.resolution == 1 else f"resolution={grids.resolution_text(self.resolution)}, "
+        )
         return (
             f"Segmenter(model={self.model.name!r}, target={self.target.name!r}, "
             f"normalization={self.normalization!r}, {resolution}max_tile={self.max_tile}, "
@@ -321,15 +323,7 @@ class Segmenter:
         )
 
 
-OPTIONS = (
-    "resolution",
-    "max_tile",
-    "memory_limit",
-    "batch_size",
-    "tta",
-    "average",
-    "class_names",
-)
+OPTIONS = ("resolution", "max_tile", "memory_limit", "batch_size", "tta", "average", "class_names")
 """Arguments that are plain values and are stored under their names."""
 
 

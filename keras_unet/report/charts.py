@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 30, 42
+STYLE = """svg { font-family: system-ui, sans-serif; }
+svg line { stroke: #ddd; } svg polyline { fill: none; stroke-width: 2; }
+svg text { font-size: 12px; fill: #444; text-anchor: middle; } svg .title { font-size: 14px; }
+svg .end, svg .legend { text-anchor: end; }
+"""
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -82,3 +87,18 @@ def line_chart(
         style = f'class="legend" style="fill:{color}"'
         parts.append(f"<text {legend} {style}>{html.escape(name)}</text>")
     return "".join([*parts, "</svg>"])
+
+
+def standalone(chart: str) -> str:
+    """A chart as a file of its own, with its style and a white ground.
+
+    Args:
+        chart: What `line_chart` gave.
+
+    Returns:
+        The text of an SVG file.
+    """
+    opening, closing, rest = chart.partition(">")
+    opening = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    ground = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
+    return f"{opening}{closing}<style>{STYLE}</style>{ground}{rest}\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet.report import charts
 from keras_unet.report.pictures import png_bytes
 
 STYLE = """
@@ -23,9 +24,6 @@ figure { display: inline-block; margin: 0.4rem; vertical-align: top; width: 31%;
 figure img { display: block; width: 100%; }
 figcaption { font-size: 0.85rem; color: #555; }
 svg { width: 32%; }
-svg line { stroke: #ddd; } svg polyline { fill: none; stroke-width: 2; }
-svg text { font-size: 12px; fill: #444; text-anchor: middle; } svg .title { font-size: 14px; }
-svg .end, svg .legend { text-anchor: end; }
 """
 
 
@@ -88,7 +86,7 @@ class Report:
         """The whole page."""
         return (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{html.escape(self.title)}</title><style>{STYLE}</style></head>"
+            f"<title>{html.escape(self.title)}</title><style>{STYLE}{charts.STYLE}</style></head>"
             f"<body>{''.join(self._parts)}</body></html>"
         )
 

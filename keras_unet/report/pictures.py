@@ -74,6 +74,12 @@ def overlay(image: np.ndarray, instances: np.ndarray, opacity: float = 0.3) -> n
             "image and instances must have one spatial shape. "
             f"Received: {picture.shape[:2]} and {instances.shape}"
         )
+    return tint(picture, instances, opacity)
+
+
+def tint(picture: np.ndarray, instances: np.ndarray, opacity: float = 0.3) -> np.ndarray:
+    """A copy of an RGB picture `(H, W, 3)` with every instance tinted and outlined."""
+    picture = picture.copy()
     colors = instance_colors(instances)
     inside, rim = instances > 0, outlines(instances)
     tinted = (1 - opacity) * picture[inside] + opacity * colors[inside]

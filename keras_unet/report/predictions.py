@@ -11,9 +11,10 @@ import numpy as np
 import tifffile
 
 from keras_unet.data import read_image, write_labels
-from keras_unet.data.decoding import SUFFIXES
+from keras_unet.data.decoding import SUFFIXES, is_image, stem_of
+from keras_unet.data.nifti import is_nifti
 from keras_unet.inference.segmenter import Segmenter
-from keras_unet.report import pictures
+from keras_unet.report import pictures, volumes
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmentation
@@ -47,7 +48,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            inside = sorted(p for p in path.iterdir() if is_image(p))
             if not inside:
                 raise FileNotFoundError(
                     f"no image in {path}; known endings are {' '.join(SUFFIXES)}"
@@ -59,12 +60,13 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
             raise FileNotFoundError(f"no such file or folder: {path}")
     stems: dict[str, Path] = {}
     for path in found:
-        if path.stem in stems:
+        stem = stem_of(path)
+        if stem in stems:
             raise ValueError(
-                f"{stems[path.stem]} and {path} would write the same files; "
+                f"{stems[stem]} and {path} would write the same files; "
                 "predict them into different folders"
             )
-        stems[path.stem] = path
+        stems[stem] = path
     return found
 
 
@@ -92,8 +94,9 @@ def predict_files(
 ) -> list[Prediction]:
     """Segments image files with a run folder's model.
 
-    Writes for every image `NAME_instances` and `NAME_classes` (PNG, TIFF for volumes and for more
-    than 65,535 objects), on request `NAME_probabilities.tif` (float32) and `NAME_overlay.png`.
+    Writes for every image `NAME_instances` and `NAME_classes`: PNG; TIFF for volumes and for more
+    than 65,535 objects; `.nii.gz` on the image's grid for NIfTI. On request also
+    `NAME_probabilities.tif` (float32) and `NAME_overlay.png`, of a volume a montage of slices.
 
     Args:
         run: Run folder, or a segmenter.
@@ -126,7 +129,7 @@ def predict_files(
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         seconds = time.perf_counter() - start
-        _write(out, path.stem, image, found, probabilities=probabilities, overlays=overlays)
+        _write(out, path, image, found, probabilities=probabilities, overlays=overlays)
         foreground = float(np.mean(found.classes > 0))
         rows.append(Prediction(path.name, found.classes.shape, found.count, foreground, seconds))
     return rows
@@ -134,20 +137,27 @@ def predict_files(
 
 def _write(
     out: Path,
-    stem: str,
+    path: Path,
     image: np.ndarray,
     found: Segmentation,
     *,
     probabilities: bool,
     overlays: bool,
 ) -> None:
-    volume = found.classes.ndim == 3
-    wide = volume or found.count > np.iinfo(np.uint16).max
-    write_labels(out / f"{stem}_instances{'.tif' if wide else '.png'}", found.instances)
-    write_labels(out / f"{stem}_classes{'.tif' if volume else '.png'}", found.classes)
+    stem, volume = stem_of(path), found.classes.ndim == 3
+    like = path if volume and is_nifti(path) else None
+    ending = ".nii.gz" if like else ".tif" if volume else ".png"
+    wide = not volume and found.count > np.iinfo(np.uint16).max
+    instances = out / f"{stem}_instances{'.tif' if wide else ending}"
+    write_labels(instances, found.instances, like=like)
+    write_labels(out / f"{stem}_classes{ending}", found.classes, like=like)
     if probabilities:
         planes = np.moveaxis(found.probabilities, -1, 0)
-        path = out / f"{stem}_probabilities.tif"
-        tifffile.imwrite(path, planes, photometric="minisblack", compression="zlib")
+        file = out / f"{stem}_probabilities.tif"
+        tifffile.imwrite(file, planes, photometric="minisblack", compression="zlib")
     if overlays:
-        pictures.write_png(out / f"{stem}_overlay.png", pictures.overlay(image, found.instances))
+        if volume:
+            picture = volumes.enlarge(volumes.montage(image, found.instances))
+        else:
+            picture = pictures.overlay(image, found.instances)
+        pictures.write_png(out / f"{stem}_overlay.png", picture)

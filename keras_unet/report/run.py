@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_unet.report import pictures
+from keras_unet.report import pictures, volumes
 from keras_unet.report.charts import line_chart
 from keras_unet.report.html import Report
 
 if TYPE_CHECKING:
     from keras_unet.data.sample import Sample
+    from keras_unet.inference.segmentation import Segmentation
     from keras_unet.inference.segmenter import Segmenter
 
 
@@ -55,6 +56,9 @@ def add_prediction(page: Report, segmenter: Segmenter, sample: Sample) -> None:
     found = segmenter.predict(sample.image)
     name = sample.name or "image"
     size = " x ".join(map(str, sample.shape))
+    if sample.rank == 3:
+        add_volume(page, found, sample, f"{name}, {size} px")
+        return
     page.picture(pictures.to_rgb(sample.image), f"{name}, {size} px")
     count = len(set(found.instances.ravel().tolist()) - {0})
     page.picture(pictures.overlay(sample.image, found.instances), f"{count} instances found")
@@ -62,6 +66,36 @@ def add_prediction(page: Report, segmenter: Segmenter, sample: Sample) -> None:
         page.picture(
             pictures.errors(sample.image, sample.class_map(), found.classes),
             "green: right, red: wrongly found, blue: missed",
+        )
+
+
+def add_volume(page: Report, found: Segmentation, sample: Sample, caption: str) -> None:
+    """Adds the middle slices along each axis and a montage, with what is annotated and found."""
+    truth, objects, what = sample.instances, found.instances, "objects"
+    if truth is None and sample.classes is not None:
+        truth, objects, what = sample.classes, found.classes, "classes"
+    shown = f"{len(set(objects.ravel().tolist()) - {0})} {what} found"
+
+    def slices(labels: Any, caption: str) -> None:
+        picture = volumes.middle_slices(sample.image, labels, sample.spacing)
+        page.picture(volumes.enlarge(picture), f"{caption}, middle slices")
+
+    def montage(labels: Any, caption: str) -> None:
+        picture = volumes.montage(sample.image, labels)
+        page.picture(volumes.enlarge(picture), f"{caption}, slices across depth")
+
+    slices(None, caption)
+    if truth is not None:
+        slices(truth, "annotated")
+    slices(objects, shown)
+    if truth is not None:
+        montage(truth, "annotated")
+    montage(objects, shown)
+    if truth is not None:
+        wrong = pictures.errors(sample.image, sample.class_map(), found.classes)
+        page.picture(
+            volumes.enlarge(wrong),
+            "middle slice; green: right, red: wrongly found, blue: missed",
         )
 
 

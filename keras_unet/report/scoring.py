@@ -13,7 +13,7 @@ from keras_unet.inference.evaluation import instance_measures, instance_scores, 
 from keras_unet.inference.predictions import Predictions, read_predictions
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.inference.storage import KNOWN_FILES
-from keras_unet.report import pictures
+from keras_unet.report import pictures, volumes
 from keras_unet.report.predictions import load_segmenter
 
 if TYPE_CHECKING:
@@ -269,10 +269,18 @@ def _tracking_measures(
 def _write_pictures(folder: Path, samples: Sequence[Sample], found: Sequence[Segmentation]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index, (sample, one) in enumerate(zip(samples, found, strict=True)):
+        stem = (sample.name or str(index)).replace("/", "_")
         instances = pictures.overlay(sample.image, one.instances)
         errors = pictures.errors(sample.image, sample.class_map(), one.classes)
-        stem = (sample.name or str(index)).replace("/", "_")
         pictures.write_png(folder / f"{stem}.png", pictures.side_by_side([instances, errors]))
+        if sample.rank == 3:
+            slices = volumes.montage(sample.image, _objects(sample, one))
+            pictures.write_png(folder / f"{stem}_slices.png", volumes.enlarge(slices))
+
+
+def _objects(sample: Sample, found: Segmentation) -> np.ndarray:
+    """What outlines show: instances, or classes where the annotation has nothing else."""
+    return found.classes if sample.instances is None else found.instances
 
 
 def _prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "balanced_class_weights": "class_balance",
         "class_frequencies": "class_balance",
         "close_gaps": "separation",
+        "close_membranes": "membranes",
         "connected_components": "labelling",
         "create": "registry",
         "relabel": "labelling",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,3 +61,15 @@ def check_components(connectivity: int, min_size: int) -> None:
         )
     if min_size < 0:
         raise ValueError(f"min_size must be at least 0. Received: min_size={min_size}")
+
+
+def check_spacing(spacing: Sequence[float] | None) -> list[float] | None:
+    """The pixel's size along each axis as plain numbers; raises unless they are positive."""
+    if spacing is None:
+        return None
+    sizes = [float(size) for size in spacing]
+    if not sizes or not all(math.isfinite(size) and size > 0 for size in sizes):
+        raise ValueError(
+            f"spacing must be a positive number for each axis. Received: spacing={spacing}"
+        )
+    return sizes

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_unet.targets.base import Decoded, Target
-from keras_unet.targets.checks import as_instances, check_channels, check_components
+from keras_unet.targets.checks import (
+    as_instances,
+    check_channels,
+    check_components,
+    check_spacing,
+)
 from keras_unet.targets.labelling import connected_components
 from keras_unet.targets.separation import close_gaps, separate_touching
 from keras_unet.targets.weights import WEIGHT_PRESETS, weight_map, weight_reach
@@ -46,6 +52,8 @@ class ClassTarget(Target):
         close_gaps: Whether decoding gives background of one pixel's width between two instances
             back to one of them (`close_gaps`): useful where annotated cells touch, since training
             saw a gap there. Defaults to False, the class map as the network has it.
+        spacing: Size of a pixel along each axis; `sigma` and `rim_sigma` of the weights then have
+            that unit. Defaults to None, pixels.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -76,6 +84,7 @@ class ClassTarget(Target):
         threshold: float = 0.5,
         min_size: int = 0,
         close_gaps: bool = False,
+        spacing: Sequence[float] | None = None,
     ) -> None:
         if num_classes < 2:
             raise ValueError(
@@ -97,6 +106,7 @@ class ClassTarget(Target):
         self.threshold = float(threshold)
         self.min_size = int(min_size)
         self.close_gaps = bool(close_gaps)
+        self.spacing = check_spacing(spacing)
         self._arguments = self._weight_arguments()
         self._reach = self._weight_reach()
 
@@ -113,11 +123,13 @@ class ClassTarget(Target):
                 f"weights may be one of {list(WEIGHT_PRESETS)}, None, or a dict with the keys "
                 f"{list(_WEIGHT_ARGUMENTS)}. Received: weights={self.weights}"
             )
-        return {**weights, "class_weights": self.class_weights}
+        return {**weights, "class_weights": self.class_weights, "spacing": self.spacing}
 
     def _weight_reach(self) -> int:
         """The reach of these weights in pixels; checks them on the way."""
-        return weight_reach(**{k: v for k, v in self._arguments.items() if k != "inside"})
+        known = ("inside", "spacing")
+        reach = weight_reach(**{k: v for k, v in self._arguments.items() if k not in known})
+        return math.ceil(reach / min(self.spacing or [1.0]))
 
     @property
     def num_outputs(self) -> int:
@@ -246,4 +258,5 @@ class ClassTarget(Target):
             "threshold": self.threshold,
             "min_size": self.min_size,
             "close_gaps": self.close_gaps,
+            "spacing": self.spacing,
         }

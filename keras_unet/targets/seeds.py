@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_unet.targets.base import Decoded, Target
-from keras_unet.targets.checks import as_instances, check_channels, check_components
+from keras_unet.targets.checks import (
+    as_instances,
+    check_channels,
+    check_components,
+    check_spacing,
+)
 from keras_unet.targets.distance import two_nearest_squares
 from keras_unet.targets.labelling import (
     connected_components,
@@ -55,6 +61,8 @@ class SeedTarget(Target):
         min_size: Instances with fewer pixels become background. Defaults to 0.
         min_seed_size: Seeds with fewer pixels are none; they come from noise in the depth and split
             cells. Defaults to 0.
+        spacing: Size of a pixel along each axis; distances (`clip`) then have that unit.
+            Defaults to None, pixels.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -87,6 +95,7 @@ class SeedTarget(Target):
         connectivity: int = 1,
         min_size: int = 0,
         min_seed_size: int = 0,
+        spacing: Sequence[float] | None = None,
     ) -> None:
         if clip < 1:
             raise ValueError(f"clip must be at least 1 pixel. Received: clip={clip}")
@@ -118,6 +127,7 @@ class SeedTarget(Target):
         self.connectivity = int(connectivity)
         self.min_size = int(min_size)
         self.min_seed_size = int(min_seed_size)
+        self.spacing = check_spacing(spacing)
 
     @property
     def num_outputs(self) -> int:
@@ -132,7 +142,7 @@ class SeedTarget(Target):
     @property
     def halo(self) -> int:
         """The largest distance that is told apart."""
-        return self.clip
+        return math.ceil(self.clip / min(self.spacing or [1.0]))
 
     def encode(
         self,
@@ -178,7 +188,7 @@ class SeedTarget(Target):
         """Normalised distance to the border of the own cell, float32."""
         # with background as one more id, the second nearest id is what lies around the own cell
         around = np.where(cells, labels, np.int32(-1))
-        squares = two_nearest_squares(around, cells, reach=self.clip).pair[1]
+        squares = two_nearest_squares(around, cells, self.spacing, reach=self.clip).pair[1]
         depth = np.where(cells, np.minimum(np.sqrt(squares, dtype=np.float64), self.clip), 0)
         if self.normalisation == "clip":
             return (depth / self.clip).astype(np.float32)
@@ -243,4 +253,5 @@ class SeedTarget(Target):
             "connectivity": self.connectivity,
             "min_size": self.min_size,
             "min_seed_size": self.min_seed_size,
+            "spacing": self.spacing,
         }

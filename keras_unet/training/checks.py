@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from keras_unet.data.resolution import Resolution, resolution_text
 from keras_unet.data.sample import Sample
 from keras_unet.geometry import Geometry
 
@@ -189,17 +190,17 @@ def _merged_pieces(sample: Sample) -> int:
 
 
 def warn_lost_objects(
-    samples: Sequence[Sample], resized: Sequence[Sample], resolution: float
+    samples: Sequence[Sample], resized: Sequence[Sample], resolution: Resolution
 ) -> None:
     """Logs how many objects are too small for a coarser grid, if any."""
     before, after = count_objects(samples), count_objects(resized)
     if before and after is not None and after < before:
         logger.warning(
-            "%d of %d objects vanish at resolution=%g, they are smaller than a pixel there; a "
+            "%d of %d objects vanish at resolution=%s, they are smaller than a pixel there; a "
             "higher resolution keeps them",
             before - after,
             before,
-            resolution,
+            resolution_text(resolution),
         )
 
 
@@ -213,35 +214,49 @@ def warn_batch_norm(batch_size: int) -> None:
         )
 
 
-def choose_tile(geometry: Geometry, samples: Sequence[Sample], tile: int | None) -> int:
-    """The tile's side: as asked if it is legal, else chosen for the samples.
+def choose_tile(
+    geometry: Geometry, samples: Sequence[Sample], tile: int | Sequence[int] | None
+) -> int | tuple[int, ...]:
+    """The tile's sides: as asked if they are legal, else chosen for the samples.
 
     Args:
         geometry: The network's geometry.
         samples: The training samples at the recipe's resolution, whose pixels are meant here.
-        tile: Side of the input in pixels, or None to choose: about 256 px of output (rank 3: 64),
-            and no more than the largest image needs.
+        tile: Side of the input in pixels, one number or one per axis, or None to choose: about 256
+            px of output and no more than the largest image needs; in volumes about 64 px, and along
+            no axis more than the largest volume needs there.
 
     Returns:
-        A legal side in pixels.
+        A legal side in pixels, or one per axis.
 
     Raises:
-        ValueError: If `tile` is not legal; the message names the nearest legal sizes.
+        ValueError: If `tile` is not legal (the message names the nearest legal sizes) or has
+            another number of axes.
     """
-    largest = max(max(sample.image.shape[:-1]) for sample in samples)
+    longest = np.max([sample.shape for sample in samples], axis=0).tolist()
+    if isinstance(tile, int) or (tile is None and geometry.rank == 2):
+        longest = [max(longest)]
     if tile is None:
-        tile = geometry.input_size(min(64 if geometry.rank == 3 else 256, largest))
-    geometry.check(tile)
-    output = geometry.output_size(tile)
-    if output - geometry.stride >= largest:
-        logger.warning(
-            "a tile's output of %d px is larger than every image (at most %d px): the rest is "
-            "mirrored; tile=%d is enough",
-            output,
-            largest,
-            geometry.input_size(largest),
+        most = 64 if geometry.rank == 3 else 256
+        sides = [geometry.input_size(min(most, size)) for size in longest]
+    else:
+        sides = [tile] if isinstance(tile, int) else list(tile)
+    if len(sides) != len(longest):
+        raise ValueError(
+            f"tile needs one number or {geometry.rank} of them, one per axis. Received: tile={tile}"
         )
-    return tile
+    for side, size in zip(sides, longest, strict=True):
+        geometry.check(side)
+        output = geometry.output_size(side)
+        if output - geometry.stride >= size:
+            logger.warning(
+                "a tile's output of %d px is larger than every image (at most %d px): the rest is "
+                "mirrored; tile=%d is enough",
+                output,
+                size,
+                geometry.input_size(size),
+            )
+    return sides[0] if len(set(sides)) == 1 else tuple(sides)
 
 
 def _name(sample: Sample, index: int) -> str:

@@ -6,7 +6,6 @@ import difflib
 import inspect
 import json
 import re
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from keras_unet.data.resolution import HIGHEST, LOWEST
+from keras_unet.training.recipe_values import convert
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "padding": ("valid", "same"),
@@ -79,13 +79,15 @@ class Recipe:
             weight per class, or None. For the target "classes" only. Defaults to None.
         image_normalization: "percentile", "unit", "zscore" or "none": how every image is scaled;
             stored with the model. Defaults to "percentile".
-        resolution: Size of the grid on which the network works, as a fraction of the image's along
-            each axis, 0.05 to 8: 0.5 for objects that are large in pixels, 2 for tiny ones. Stored
-            with the model; results have the image's size in any case. Defaults to 1.
+        resolution: Size of the grid on which the network works, as a fraction of the image's, 0.05
+            to 8, one number or one per axis: 0.5 for objects that are large in pixels, 2 for tiny
+            ones, [2, 1, 1] for slices twice as far apart as their pixels. Stored with the model;
+            results have the image's size in any case. Defaults to 1.
         augmentation: Options of `data.Augmentation`, in working pixels; {} is its defaults, None
             is no augmentation. Defaults to {}.
-        tile: Side of the network's input in working pixels, a legal size. Defaults to None: the
-            legal size for about 256 px of output (3-D: 64), less where all images are smaller.
+        tile: Side of the network's input in working pixels, a legal size, or one per axis. Defaults
+            to None: the legal size for about 256 px of output, less where all images are smaller;
+            of volumes for 64 px, less along each axis along which all volumes are smaller.
         batch_size: Tiles in a step, over all devices. Defaults to 4.
         sampling: "image" visits every image equally often, "area" in proportion to its size.
             Defaults to "image".
@@ -144,9 +146,9 @@ class Recipe:
     target_options: dict[str, Any] = field(default_factory=dict)
     class_weights: str | list[float] | None = None
     image_normalization: str = "percentile"
-    resolution: float = 1.0
+    resolution: float | list[float] = 1.0
     augmentation: dict[str, Any] | None = field(default_factory=dict)
-    tile: int | None = None
+    tile: int | list[int] | None = None
     batch_size: int = 4
     sampling: str = "image"
     foreground_fraction: float = 0.0
@@ -172,7 +174,7 @@ class Recipe:
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for item in fields(self):
-            value = _convert(item.name, getattr(self, item.name), hints[item.name])
+            value = convert(item.name, getattr(self, item.name), hints[item.name])
             object.__setattr__(self, item.name, value)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -183,7 +185,10 @@ class Recipe:
             value = getattr(self, name)
             if value is None:
                 continue
-            if (low is not None and value < low) or (high is not None and value > high):
+            values = value if isinstance(value, list) else [value]
+            if any(
+                (low is not None and v < low) or (high is not None and v > high) for v in values
+            ):
                 limit = f"at least {low}" if high is None else f"between {low} and {high}"
                 raise ValueError(f"{name} must be {limit}. Received: {name}={value}")
         for name in ("learning_rate", "gradient_clip"):
@@ -326,55 +331,3 @@ class Recipe:
         text = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
         entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, flags=re.MULTILINE)
         return {name: " ".join(note.split()) for name, note in entries}
-
-
-def _convert(name: str, value: Any, hint: Any) -> Any:
-    """The value as the field's type, or an error that names both."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    plain = _as_plain(name, value)
-    for option in options:
-        kind = typing.get_origin(option) or option
-        if kind is float:
-            number = _as_float(plain)
-            if number is not None:
-                return number
-        elif kind is list and isinstance(plain, list):
-            numbers = [_as_float(entry) for entry in plain]
-            if numbers and None not in numbers:
-                return numbers
-        elif isinstance(plain, kind) and not (kind is int and isinstance(plain, bool)):
-            return plain
-    wanted = " or ".join(_TYPE_NAMES[typing.get_origin(option) or option] for option in options)
-    raise ValueError(f"{name} must be {wanted}. Received: {name}={value!r}")
-
-
-_TYPE_NAMES: dict[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    dict: "a mapping of options",
-    list: "a list of numbers",
-    type(None): "null",
-}
-
-
-def _as_plain(name: str, value: Any) -> Any:
-    """A copy of nested options as JSON would give it back, so that files round trip."""
-    if not isinstance(value, (dict, list, tuple)):
-        return value
-    try:
-        return json.loads(json.dumps(value))
-    except TypeError as error:
-        raise ValueError(f"{name} must hold plain values ({error}). Received: {value!r}") from error
-
-
-def _as_float(value: Any) -> float | None:
-    """A finite float, or None; text counts, because YAML 1.1 reads `1e-3` as text."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if abs(number) < float("inf") else None

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_unet import models, targets
-from keras_unet.data.resolution import resize_sample
+from keras_unet.data.resolution import per_axis, resize_sample
 from keras_unet.data.sample import Sample
 from keras_unet.targets.base import Target
 from keras_unet.training.checks import (
@@ -87,7 +88,7 @@ class Setup:
         table: Class frequencies of these.
         target: The target with its number of classes and class weights.
         network: The network in float32 on one device, for predictions.
-        tile: Side of the network's input in working pixels.
+        tile: Side of the network's input in working pixels, or one per axis.
     """
 
     recipe: Recipe
@@ -95,7 +96,7 @@ class Setup:
     table: ClassTable
     target: Target
     network: keras.Model
-    tile: int
+    tile: int | tuple[int, ...]
 
     @classmethod
     def check(cls, recipe: Recipe, training: list[Sample], held_out: list[Sample]) -> Setup:
@@ -120,11 +121,11 @@ class Setup:
             check_like([training[0], *held_out])
             check_samples(held_out, len(table.pixels), needs_instances, role="validation")
         warn_samples(resized, table)
-        if recipe.resolution < 1:
+        if min(per_axis(recipe.resolution, training[0].rank if training else 2)) < 1:
             warn_lost_objects(training, resized, recipe.resolution)
         if recipe.normalization == "batch":
             warn_batch_norm(recipe.batch_size)
-        target = make_target(recipe, table)
+        target = make_target(recipe, table, relative_spacing(resized))
         network = build_network(recipe, _input_shape(training[0]), target.num_outputs)
         tile = choose_tile(network.geometry, resized, recipe.tile)
         return cls(recipe, resized, table, target, network, tile)
@@ -171,14 +172,31 @@ def build_network(
     return _create(models.create, recipe.model, options, "model_options")
 
 
-def make_target(recipe: Recipe, table: ClassTable) -> Target:
+def relative_spacing(samples: Sequence[Sample]) -> list[float] | None:
+    """Size of a pixel along each axis in units of the smallest one, the median over samples.
+
+    None where the sizes differ by less than a hundredth: then distances are counted in pixels.
+    """
+    sizes = np.median([sample.spacing for sample in samples], axis=0)
+    ratios = sizes / sizes.min()
+    return ratios.tolist() if ratios.max() > 1.01 else None
+
+
+def make_target(
+    recipe: Recipe, table: ClassTable, spacing: Sequence[float] | None = None
+) -> Target:
     """The target of a recipe, its class weights from the samples where they are "balanced".
+
+    Where pixels are no squares (or voxels no cubes), its `spacing` is `spacing` unless the recipe's
+    options have one.
 
     Raises:
         ValueError: If the target or an option is unknown, or there are class weights for a target
             without classes.
     """
     options: dict[str, Any] = dict(recipe.target_options)
+    if spacing is not None:
+        options.setdefault("spacing", list(spacing))
     if recipe.target == "classes":
         options.setdefault("num_classes", len(table.pixels))
         if recipe.class_weights == "balanced":

@@ -13,6 +13,7 @@ from rich.console import Console
 from keras_unet.data.augmentation import Augmentation
 from keras_unet.data.normalization import Normalization
 from keras_unet.data.pipeline import training_dataset
+from keras_unet.data.resolution import resolution_text
 from keras_unet.data.sample import Sample
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.training.callbacks import (
@@ -28,7 +29,7 @@ from keras_unet.training.progress import ShowProgress
 from keras_unet.training.recipe import Recipe
 from keras_unet.training.run_folder import open_run
 from keras_unet.training.schedule import make_optimizer
-from keras_unet.training.setup import Setup, split_samples
+from keras_unet.training.setup import Setup, relative_spacing, split_samples
 from keras_unet.training.strategy import make_strategy, strategy_scope
 
 
@@ -87,7 +88,7 @@ def train(
     setup = Setup.check(recipe, training, held_out)
     run = _Run(setup, Path(out), class_names)
     checkpoint = run.open(checksum([*training, *held_out]), resume)
-    scale = "" if recipe.resolution == 1 else f" at resolution {recipe.resolution:g}"
+    scale = "" if recipe.resolution == 1 else f" at resolution {resolution_text(recipe.resolution)}"
     console.print(f"{len(training)} training samples{scale}: {setup.table}")
     if checkpoint is not None:
         console.print(f"{run.folder} goes on at step {run.state.step}")
@@ -178,6 +179,8 @@ class _Run:
     def _dataset(self) -> Any:
         recipe, setup = self.recipe, self.setup
         options = recipe.augmentation
+        if options is not None:  # physical distances and angles where pixels are no squares
+            options = {"spacing": relative_spacing(setup.training), **options}
         return training_dataset(
             setup.training,
             setup.network.geometry,

@@ -47,12 +47,20 @@ SHAPES = [
     ((1, 7), 0.05, (1, 1)),
     ((3, 20, 31), 2.0, (6, 40, 62)),
     ((9,), 8, (72,)),
+    ((3, 20, 31), [2, 1, 0.5], (6, 20, 16)),
 ]
 
 
 @pytest.mark.parametrize(("shape", "resolution", "expected"), SHAPES)
 def test_working_shape(shape, resolution, expected):
     assert working_shape(shape, resolution) == expected
+
+
+def test_slices_far_apart_become_cubes():
+    sample = Sample(np.zeros((3, 20, 31, 1), np.uint8), spacing=(2.5, 0.5, 0.5))
+    assert resize_sample(sample, (5, 1, 1)).spacing == (0.5, 0.5, 0.5)
+    with pytest.raises(ValueError, match=r"one number or 3 of them.*resolution=\[5, 1\]"):
+        resize_sample(sample, (5, 1))
 
 
 @pytest.mark.parametrize("resolution", [0, -1, 0.04, 8.1, float("nan"), float("inf")])

@@ -79,7 +79,7 @@ def test_every_kind_of_segmenter_is_bit_for_bit_the_same(name, tmp_path):
     assert np.array_equal(classes(signatures, image), segmenter.predict(image).classes)
 
 
-@pytest.mark.parametrize("resolution", [0.4, 1.7])
+@pytest.mark.parametrize("resolution", [0.4, 1.7, [0.6, 1.3]])
 def test_resolution(resolution, tmp_path):
     segmenter = make(resolution=resolution)
     signatures = export(segmenter, tmp_path)

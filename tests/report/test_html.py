@@ -29,6 +29,15 @@ def test_line_chart_is_well_formed_and_leaves_out_nan():
     assert "loss <train>" in [text.text for text in root.iter("text")]
 
 
+def test_standalone_chart_is_a_file_with_its_own_style():
+    chart = charts.line_chart({"a": ([0, 1], [2.0, 3.0])}, "A")
+    root = ElementTree.fromstring(charts.standalone(chart))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    children = [child.tag.rpartition("}")[2] for child in root]
+    assert children[:3] == ["style", "rect", "text"]
+    assert children.count("polyline") == 1
+
+
 def test_line_chart_without_values_says_so():
     assert "no values" in charts.line_chart({"loss": ([], [])}, "Loss")
 

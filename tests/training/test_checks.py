@@ -155,6 +155,16 @@ def test_choose_tile(geometry, shape, asked, chosen, caplog):
     assert not caplog.messages
 
 
+def test_tile_of_volumes():
+    samples = [Sample(np.zeros((*shape, 1), np.uint8)) for shape in ((9, 70, 33), (12, 40, 90))]
+    geometry = UNetGeometry(2, "same", rank=3)
+    assert choose_tile(geometry, samples, None) == (12, 64, 64)
+    assert choose_tile(geometry, samples, 16) == 16
+    assert choose_tile(geometry, samples, [8, 16, 16]) == (8, 16, 16)
+    with pytest.raises(ValueError, match=r"one number or 3 of them.*Received: tile=\[8, 16\]"):
+        choose_tile(geometry, samples, [8, 16])
+
+
 def test_illegal_tile_names_the_nearest():
     sample = Sample(np.zeros((700, 600, 1), np.uint8))
     with pytest.raises(ValueError, match="nearest are 588 and 604"):

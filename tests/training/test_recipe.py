@@ -31,6 +31,7 @@ RECIPES = [
     Recipe.paper(),
     Recipe(class_weights=[0.5, 2], augmentation=None, tile=188, jit_compile=False),
     Recipe(resolution=0.25),
+    Recipe(resolution=[2.5, 1, 1], tile=[16, 32, 32]),
     Recipe(learning_rate=1e-5, target_options={"weights": {"w0": 5.0}}, model_options={}),
 ]
 
@@ -104,7 +105,11 @@ ILL_VALUES = [
     ({"steps": 2.5}, "steps must be a whole number"),
     ({"steps": True}, "steps must be a whole number"),
     ({"steps": None}, "steps must be a whole number"),
-    ({"tile": "big"}, "tile must be a whole number or null"),
+    ({"tile": "big"}, "tile must be a whole number or a list of whole numbers or null"),
+    ({"tile": [16, 0]}, r"tile must be at least 1. Received: tile=\[16, 0\]"),
+    ({"tile": [16, 3.5]}, "tile must be a whole number or a list"),
+    ({"tile": [16, True]}, "tile must be a whole number or a list"),
+    ({"resolution": [1, 9]}, "resolution must be between 0.05 and 8.0"),
     ({"dropout": 1.0}, "dropout must be between 0 and 0.99"),
     ({"resolution": 0.01}, "resolution must be between 0.05 and 8.0. Received: resolution=0.01"),
     ({"resolution": 9}, "resolution must be between 0.05 and 8.0"),

@@ -5,7 +5,7 @@
     python serving/load_test.py --rest http://127.0.0.1:8501 --grpc 127.0.0.1:8500 --model nuclei
 
 Every measurement is bounded in requests and in time. Other computers than this one are refused.
-About 6 minutes with the defaults and the preset `nuclei` on 2 cores.
+About 6 minutes with the defaults and the preset `nuclei` on 2 busy cores.
 """
 
 from __future__ import annotations

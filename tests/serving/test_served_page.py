@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
+from keras_unet.data.reading import read_image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -93,7 +94,7 @@ def test_synthetic_cells(page, nuclei, address, tmp_path):
 def test_real_nuclei(page, nuclei, data_root):
     """`KERAS_UNET_SCREENSHOT=FILE.png` keeps a picture of the page."""
     file = sorted((data_root / "dsb2018" / "images").glob("*.png"))[0]
-    image = ku.data.reading.read_image(file, channels=3)
+    image = read_image(file, channels=3)
     check(page, nuclei, image, file, at_least=20)
     if os.environ.get("KERAS_UNET_SCREENSHOT"):
         page.screenshot(path=os.environ["KERAS_UNET_SCREENSHOT"], full_page=True)

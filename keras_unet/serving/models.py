@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_unet.serving.contract import ServingError, invalid
-from keras_unet.serving.loading import LoadedModel
+from keras_unet.serving.loading import LoadedModel, release_memory
 
 log = logging.getLogger("keras_unet.serving")
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -82,9 +82,13 @@ class ServedModel:
         self._load = load
         self._lock = threading.Lock()
         self._versions: dict[int, Version] = {}
+        self._unloaded = False
 
     def refresh(self) -> None:
         """Loads what is new and drops what is no longer wanted; for one thread at a time."""
+        if self._unloaded:  # one look ago, so that the last requests have ended
+            self._unloaded = False
+            release_memory()
         folders = version_folders(self.config.base_path)
         aspired = self.config.aspired()
         for number in aspired:
@@ -96,6 +100,7 @@ class ServedModel:
             for number in sorted(available - set(aspired)):
                 version = self._versions[number]
                 version.state, version.model = END, None
+                self._unloaded = True
                 log.info("unloaded", extra={"model": self.config.name, "version": number})
 
     def _ensure(self, number: int, folder: Path) -> None:

@@ -230,6 +230,19 @@ def test_objects_for_the_page(server):
     assert requests.get(f"{server.rest_url}/page/segment").status_code in (404, 405)
 
 
+def test_answers_with_tensor_content(base):
+    options = ServerOptions(base, rest_port=0, grpc_port=0, tensor_content=True)
+    with Server(options) as server, GrpcClient("own", server.grpc_target) as client:
+        request = client._predict_request()
+        request.model_spec.name = "own"
+        request.inputs["images"].CopyFrom(client._tf.make_tensor_proto(np.zeros((1, 2, 3, 1), "f")))
+        answer = client._prediction.Predict(request).outputs["probabilities"]
+        assert answer.tensor_content
+        assert not answer.float_val
+        assert client.probabilities(IMAGE).shape == (5, 7, 2)
+        np.testing.assert_array_equal(client.segment(IMAGE), IMAGE > 64)
+
+
 def test_busy_and_slow(base):
     options = ServerOptions(
         base, rest_port=0, grpc_port=0, workers=1, max_pending=2, timeout_seconds=0.3

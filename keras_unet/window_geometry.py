@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from keras_unet.geometry import Geometry, UNetGeometry, check_ranges
+from keras_unet.geometry import Geometry, Interval, UNetGeometry, check_ranges
+
+Reads = Callable[[Interval], Interval]
+"""Range of output pixels -> range of the input pixels that a layer reads for them."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,62 @@ def geometry_from_config(config: dict[str, Any]) -> Geometry:
     if kind not in kinds:
         raise ValueError(f"kind must be one of {sorted(kinds)}. Received: kind={kind!r}")
     return kinds[kind](**config)
+
+
+def convolution(size: int, dilation: int = 1, stride: int = 1, before: int | None = None) -> Reads:
+    """What a convolution (or a pooling) reads along one axis.
+
+    Args:
+        size: Size of its kernel.
+        dilation: Distance of the kernel's pixels. Defaults to 1.
+        stride: Distance of its windows. Defaults to 1.
+        before: Pixels of padding at the start. Defaults to None, those of "same" padding where the
+            stride divides the size.
+    """
+    extent = (size - 1) * dilation + 1
+    padded = max(extent - stride, 0) // 2 if before is None else before
+
+    def reads(pixels: Interval) -> Interval:
+        return pixels[0] * stride - padded, (pixels[1] - 1) * stride - padded + extent
+
+    return reads
+
+
+def upsampling(factor: int = 2, linear: bool = False) -> Reads:
+    """What an up-sampling reads along one axis.
+
+    Args:
+        factor: Output pixels for a source pixel.
+        linear: Whether it reads the two nearest source pixels, not one (nearest neighbour, or an
+            up-convolution whose kernel has the size of its stride). Defaults to False.
+    """
+
+    def reads(pixels: Interval) -> Interval:
+        first, last = pixels[0], pixels[1] - 1
+        if not linear:
+            return first // factor, last // factor + 1
+        half = factor - 1  # centres lie at half-integers
+        return (2 * first - half) // (2 * factor), (2 * last - half) // (2 * factor) + 2
+
+    return reads
+
+
+def margin_of(layers: Iterable[Reads], stride: int) -> int:
+    """Margin of a network of "same" padding, from the layers along its longest path.
+
+    Args:
+        layers: What each layer reads, from the output to the input.
+        stride: Period of the network in pixels.
+
+    Returns:
+        Pixels on each side of a window on the grid that the window reads, rounded up to the grid.
+
+    Example:
+        >>> margin_of([convolution(3), upsampling(2), convolution(3), convolution(2, stride=2)], 2)
+        4
+    """
+    pixels = (0, stride)
+    for reads in layers:
+        pixels = reads(pixels)
+    context = max(-pixels[0], pixels[1] - stride)
+    return -(-context // stride) * stride

@@ -27,9 +27,11 @@ class Blocks:
         padding: "valid" or "same".
         kernel_size: Odd size of the convolutions' kernels. Defaults to 3.
         convs_per_level: Convolutions that `convolutions` stacks. Defaults to 2.
-        activation: Name, function or configuration of the non-linearity. Defaults to "relu".
+        activation: Name, function or configuration of the non-linearity; "prelu" is a slope for
+            each channel, from 0.25. Defaults to "relu".
         normalization: None, "batch" or "group" (8 groups, or the largest divisor of 8 that divides
             the filters), between convolution and activation. Defaults to None.
+        l2: Factor of the L2 penalty on the kernels of convolutions. Defaults to 0, none.
         initializer: "he_normal": N(0, 2 / N) with N inputs per output; "caffe_xavier": uniform of
             variance 1 / N with Caffe's N. Defaults to "he_normal".
         dtype: Dtype policy of all layers. Defaults to None, the global one.
@@ -41,6 +43,7 @@ class Blocks:
     convs_per_level: int = 2
     activation: Any = "relu"
     normalization: str | None = None
+    l2: float = 0.0
     initializer: str = "he_normal"
     dtype: Any = None
 
@@ -59,8 +62,8 @@ class Blocks:
     def convolutions(self, x: Any, filters: int, name: str) -> Any:
         """The level's convolutions, each with normalisation and activation."""
         for number in range(1, self.convs_per_level + 1):
-            x = self._convolution(x, filters, self.kernel_size, f"{name}_conv{number}")
-            x = self._activated(x, f"{name}_conv{number}", normalize=True)
+            x = self.convolution(x, filters, self.kernel_size, f"{name}_conv{number}")
+            x = self.activated(self.normalized(x, f"{name}_conv{number}"), f"{name}_conv{number}")
         return x
 
     def pool(self, x: Any, name: str) -> Any:
@@ -91,7 +94,7 @@ class Blocks:
             name=f"{name}_up",
             dtype=self.dtype,
         )(x)
-        return self._activated(x, f"{name}_up", normalize=False) if activate else x
+        return self.activated(x, f"{name}_up") if activate else x
 
     def up_bilinear(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Bilinear up-sampling by 2 and a 1x1 convolution to `filters` channels.
@@ -99,9 +102,9 @@ class Blocks:
         The convolution comes first: both are linear and commute, and there it is 4 times cheaper
         (8 times in 3-D).
         """
-        x = self._convolution(x, filters, 1, f"{name}_up")
+        x = self.convolution(x, filters, 1, f"{name}_up")
         x = BilinearUpsampling(2, name=f"{name}_bilinear", dtype=self.dtype)(x)
-        return self._activated(x, f"{name}_up", normalize=False) if activate else x
+        return self.activated(x, f"{name}_up") if activate else x
 
     def join(self, x: Any, skip: Any, name: str) -> Any:
         """Concatenates the up-sampled features and, after them, the (cropped) skip connection."""
@@ -109,11 +112,22 @@ class Blocks:
             skip = CenterCrop(name=f"{name}_crop", dtype=self.dtype)([skip, x])
         return keras.layers.Concatenate(name=f"{name}_concat", dtype=self.dtype)([x, skip])
 
-    def head(self, x: Any, num_classes: int) -> Any:
+    def head(self, x: Any, num_classes: int, name: str = "logits") -> Any:
         """1x1 convolution to logits, computed in float32 under every dtype policy."""
-        return self._convolution(x, num_classes, 1, "logits", dtype="float32")
+        return self.convolution(x, num_classes, 1, name, dtype="float32")
 
-    def _convolution(self, x: Any, filters: int, size: int, name: str, dtype: Any = None) -> Any:
+    def convolution(
+        self,
+        x: Any,
+        filters: int,
+        size: int,
+        name: str,
+        strides: int = 1,
+        dilation: int = 1,
+        use_bias: bool = True,
+        dtype: Any = None,
+    ) -> Any:
+        """One convolution, without normalisation and activation."""
         convolution = getattr(keras.layers, f"Conv{self.rank}D")
         scale, distribution = (
             (2.0, "untruncated_normal") if self.initializer == "he_normal" else (1.0, "uniform")
@@ -121,20 +135,36 @@ class Blocks:
         return convolution(
             filters,
             size,
+            strides=strides,
             padding=self.padding,
+            dilation_rate=dilation,
+            use_bias=use_bias,
             data_format="channels_last",
             kernel_initializer=keras.initializers.VarianceScaling(scale, "fan_in", distribution),
+            kernel_regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
             name=name,
             dtype=dtype or self.dtype,
         )(x)
 
-    def _activated(self, x: Any, name: str, normalize: bool) -> Any:
-        if normalize and self.normalization == "batch":
+    def normalized(self, x: Any, name: str) -> Any:
+        """The normalisation of the network, if it has one."""
+        if self.normalization == "batch":
             # Keras's momentum of 0.99 needs some 500 steps before the averages are of use.
             layer = keras.layers.BatchNormalization
-            x = layer(momentum=0.9, name=f"{name}_norm", dtype=self.dtype)(x)
-        elif normalize and self.normalization == "group":
+            return layer(momentum=0.9, name=f"{name}_norm", dtype=self.dtype)(x)
+        if self.normalization == "group":
             groups = math.gcd(8, x.shape[-1])
-            x = keras.layers.GroupNormalization(groups, name=f"{name}_norm", dtype=self.dtype)(x)
+            return keras.layers.GroupNormalization(groups, name=f"{name}_norm", dtype=self.dtype)(x)
+        return x
+
+    def activated(self, x: Any, name: str) -> Any:
+        """The non-linearity of the network."""
+        if self.activation == "prelu":
+            return keras.layers.PReLU(
+                alpha_initializer=keras.initializers.Constant(0.25),
+                shared_axes=list(range(1, self.rank + 1)),
+                name=f"{name}_act",
+                dtype=self.dtype,
+            )(x)
         activation = keras.activations.get(self.activation)
         return keras.layers.Activation(activation, name=f"{name}_act", dtype=self.dtype)(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,14 @@ if TYPE_CHECKING:
 
 # A new architecture is one new file and one new line here: name -> (module, class).
 MODELS = {
+    "attention_unet": ("keras_unet.models.attention_unet", "AttentionUNet"),
+    "fcn": ("keras_unet.models.fcn", "FCN"),
+    "res_unet": ("keras_unet.models.res_unet", "ResUNet"),
+    "res_unet_a": ("keras_unet.models.res_unet_a", "ResUNetA"),
+    "sliding_window": ("keras_unet.models.sliding_window", "SlidingWindow"),
     "unet": ("keras_unet.models.unet", "UNet"),
+    "unet_plus_plus": ("keras_unet.models.unet_plus_plus", "UNetPlusPlus"),
+    "vnet": ("keras_unet.models.vnet", "VNet"),
 }
 
 
@@ -35,11 +43,30 @@ def create(name: str, **kwargs: Any) -> SegmentationModel:
     Example:
         >>> model = keras_unet.models.create("unet", num_classes=3, filters=32, padding="same")
     """
+    return _class(name)(**kwargs)
+
+
+def arguments(name: str) -> tuple[str, ...]:
+    """Names of the arguments that an architecture takes.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        The names of the constructor's parameters, in their order.
+
+    Raises:
+        ValueError: If no architecture has this name.
+    """
+    return tuple(inspect.signature(_class(name).__init__).parameters)[1:]
+
+
+def _class(name: str) -> type[SegmentationModel]:
     if name not in MODELS:
         known = ", ".join(repr(known) for known in names())
         raise ValueError(f"there is no such model; there are {known}. Received: name={name!r}")
     module, cls = MODELS[name]
-    return getattr(importlib.import_module(module), cls)(**kwargs)
+    return getattr(importlib.import_module(module), cls)
 
 
 def name_of(model: Any) -> str:

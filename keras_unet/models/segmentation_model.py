@@ -72,15 +72,3 @@ def _xla_pays() -> bool:
     if keras.config.backend() != "tensorflow":
         return True
     return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
-
-
-def check_input_shape(input_shape: Any) -> tuple[int | None, ...]:
-    """The shape `(*spatial, channels)` as a tuple, or a `ValueError` that says what is wrong."""
-    shape = tuple(input_shape)
-    known = [size for size in shape[:-1] if size is not None] + list(shape[-1:])
-    if not 2 <= len(shape) <= 4 or any(not isinstance(n, int) or n < 1 for n in known):
-        raise ValueError(
-            "input_shape must be 1 to 3 spatial sizes (None for any) and the number of channels, "
-            f"such as (None, None, 1). Received: input_shape={input_shape}"
-        )
-    return shape

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 
 from keras_unet.geometry import UNetGeometry
-from keras_unet.layers.mirror_padding import MirrorPadding
-from keras_unet.layers.start_crop import StartCrop
+from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
+from keras_unet.models.checks import check_choice, check_input_shape, check_positive, check_rate
+from keras_unet.models.segmentation_model import SegmentationModel
 
 VARIANTS = ("paper", "release2015")
 UPSAMPLINGS = ("transpose", "bilinear")
@@ -110,7 +110,10 @@ class UNet(SegmentationModel):
     ) -> None:
         # === Arguments ===
         input_shape = check_input_shape(input_shape)
-        _check(num_classes, filters, variant, dropout, upsampling, padding)
+        check_positive(num_classes=num_classes, filters=filters)
+        check_choice("variant", variant, VARIANTS)
+        check_rate("dropout", dropout)
+        _check_upsampling(upsampling, padding)
         released = variant == "release2015"
         policy = keras.dtype_policies.get(dtype)
         geometry = UNetGeometry(
@@ -121,7 +124,6 @@ class UNet(SegmentationModel):
             kernel_size=kernel_size,
             upsampling_reach=1 if upsampling == "bilinear" else 0,
         )
-        fits = _fits(input_shape, geometry)
 
         # === Layers ===
         blocks = Blocks(
@@ -137,11 +139,8 @@ class UNet(SegmentationModel):
         up = blocks.up_bilinear if upsampling == "bilinear" else blocks.up_convolution
 
         # === Functional model ===
-        inputs = keras.Input(input_shape, name="image")
-        x = inputs
-        if not fits:
-            x = MirrorPadding(multiple=geometry.stride, name="mirror", dtype=policy)(x)
-        skips = []
+        inputs, image = image_input(input_shape, geometry, policy)
+        x, skips = image, []
         for level in range(depth + 1):
             if level:
                 skips.append(x)
@@ -157,9 +156,7 @@ class UNet(SegmentationModel):
             if skip_connections:
                 x = blocks.join(x, skips[level], f"expand{level + 1}")
             x = blocks.convolutions(x, channels, f"expand{level + 1}")
-        outputs = blocks.head(x, num_classes)
-        if not fits:
-            outputs = StartCrop(name="crop", dtype="float32")([outputs, inputs])
+        outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 
         # === Configuration ===
         super().__init__(
@@ -187,33 +184,10 @@ class UNet(SegmentationModel):
         )
 
 
-def _fits(input_shape: tuple[int | None, ...], geometry: UNetGeometry) -> bool:
-    """Whether no input needs padding; a `ValueError` for known sizes that a valid net refuses."""
-    sizes = input_shape[:-1]
-    if geometry.padding == "same":
-        return all(size is not None and geometry.is_legal(size) for size in sizes)
-    for axis, size in enumerate(sizes):
-        if size is not None:
-            geometry.check(size, name=f"input_shape[{axis}]")
-    return True
-
-
-def _check(
-    num_classes: int, filters: int, variant: str, dropout: float, upsampling: str, padding: str
-) -> None:
-    for name, value in {"num_classes": num_classes, "filters": filters}.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a positive integer. Received: {name}={value}")
-    if variant not in VARIANTS:
-        raise ValueError(f"variant must be one of {VARIANTS}. Received: variant={variant!r}")
-    if upsampling not in UPSAMPLINGS:
-        raise ValueError(
-            f"upsampling must be one of {UPSAMPLINGS}. Received: upsampling={upsampling!r}"
-        )
+def _check_upsampling(upsampling: str, padding: str) -> None:
+    check_choice("upsampling", upsampling, UPSAMPLINGS)
     if upsampling == "bilinear" and padding == "valid":
         raise ValueError(
             "bilinear up-sampling clamps at the rim of a tile; use it with padding='same', or "
             f"upsampling='transpose'. Received: upsampling={upsampling!r}, padding={padding!r}"
         )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1). Received: dropout={dropout}")

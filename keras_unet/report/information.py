@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_unet import models
 from keras_unet.inference.memory import estimate_memory
 from keras_unet.inference.segmenter import Segmenter
+from keras_unet.training.setup import build_network
 
 if TYPE_CHECKING:
     import keras
@@ -44,17 +44,7 @@ def describe_model(
         values["classes"] = ", ".join(segmenter.class_names)
         values["normalization"] = str(segmenter.normalization)
     else:
-        model = models.create(
-            recipe.model,
-            input_shape=(None, None, channels),
-            num_classes=classes,
-            filters=recipe.filters,
-            depth=recipe.depth,
-            padding=recipe.padding,
-            normalization=recipe.normalization,
-            dropout=recipe.dropout,
-            **recipe.model_options,
-        )
+        model = build_network(recipe, (None, None, channels), classes)
     geometry = model.geometry
     below, above = geometry.nearest(size)
     shape = (above,) * geometry.rank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from keras_unet.training.checks import (
     warn_samples,
 )
 from keras_unet.training.recipe import Recipe
+
+logger = logging.getLogger("keras_unet")
 
 
 def split_samples(
@@ -121,6 +124,7 @@ class Setup:
             check_like([training[0], *held_out])
             check_samples(held_out, len(table.pixels), needs_instances, role="validation")
         warn_samples(resized, table)
+        warn_unused(recipe)
         if min(per_axis(recipe.resolution, training[0].rank if training else 2)) < 1:
             warn_lost_objects(training, resized, recipe.resolution)
         if recipe.normalization == "batch":
@@ -161,15 +165,32 @@ def build_network(
     options = {
         "input_shape": input_shape,
         "num_classes": num_outputs,
-        "filters": recipe.filters,
-        "depth": recipe.depth,
-        "padding": recipe.padding,
-        "normalization": recipe.normalization,
-        "dropout": recipe.dropout,
         "dtype": dtype,
+        **_shared_options(recipe),
         **recipe.model_options,
     }
     return _create(models.create, recipe.model, options, "model_options")
+
+
+SHARED = ("filters", "depth", "padding", "normalization", "dropout")
+"""Fields of a recipe that are arguments of most architectures."""
+
+
+def _shared_options(recipe: Recipe) -> dict[str, Any]:
+    """Those of them that the recipe's architecture takes."""
+    taken = models.arguments(recipe.model)
+    return {name: getattr(recipe, name) for name in SHARED if name in taken}
+
+
+def warn_unused(recipe: Recipe) -> None:
+    """Logs the fields that say something about the network which its architecture does not take."""
+    taken = {*models.arguments(recipe.model), *recipe.model_options}
+    for name in SHARED:
+        value = getattr(recipe, name)
+        if name not in taken and value != getattr(Recipe, name):
+            logger.warning(
+                "the model %r takes no %s: %s=%r is not used", recipe.model, name, name, value
+            )
 
 
 def relative_spacing(samples: Sequence[Sample]) -> list[float] | None:

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "BilinearUpsampling": "bilinear_upsampling",
         "CenterCrop": "center_crop",
+        "ChannelShortcut": "channel_shortcut",
         "MirrorPadding": "mirror_padding",
         "RandomWarp": "random_warp",
         "StartCrop": "start_crop",

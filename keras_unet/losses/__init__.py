@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "CrossentropyDice": "crossentropy_dice",
+        "DeepSupervision": "deep_supervision",
         "SeedDistance": "seed_distance",
         "SoftDice": "soft_dice",
         "WeightedCrossentropy": "weighted_crossentropy",

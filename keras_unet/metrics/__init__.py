@@ -4,6 +4,11 @@ from keras_unet._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    {"Dice": "segmentation", "MeanIoU": "segmentation", "PixelAccuracy": "segmentation"},
+    {
+        "Dice": "segmentation",
+        "MeanIoU": "segmentation",
+        "MeanOfHeads": "heads",
+        "PixelAccuracy": "segmentation",
+    },
     submodules=("instances", "isbi", "segmentation"),
 )

@@ -16,6 +16,8 @@ from keras_unet.data.pipeline import training_dataset
 from keras_unet.data.resolution import resolution_text
 from keras_unet.data.sample import Sample
 from keras_unet.inference.segmenter import Segmenter
+from keras_unet.losses import DeepSupervision
+from keras_unet.metrics import MeanOfHeads
 from keras_unet.training.callbacks import (
     AverageWeights,
     CountSteps,
@@ -217,10 +219,15 @@ def _compiled_model(setup: Setup) -> keras.Model:
         model = setup.build_network(recipe.precision)
         optimizer = make_optimizer(recipe)
         optimizer.build(model.trainable_variables)
+        loss, metrics = setup.target.loss(), list(setup.target.metrics())
+        heads = getattr(model, "heads", 1)
+        if heads > 1:
+            model, loss = model.supervised(), DeepSupervision(loss, heads)
+            metrics = [MeanOfHeads(metric, heads) for metric in metrics]
         model.compile(
             optimizer,
-            loss=setup.target.loss(),
-            metrics=list(setup.target.metrics()),
+            loss=loss,
+            metrics=metrics,
             jit_compile="auto" if recipe.jit_compile is None else recipe.jit_compile,
         )
     return model

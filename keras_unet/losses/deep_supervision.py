@@ -1,0 +1,103 @@
+"""One loss for several heads that stand side by side in the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+def split_heads(y_pred: Tensor, heads: int) -> list[Tensor]:
+    """The heads' outputs `(B, *spatial, K)` of their concatenation `(B, *spatial, heads * K)`.
+
+    Raises:
+        ValueError: If the number of channels does not divide.
+    """
+    channels = y_pred.shape[-1]
+    if channels % heads:
+        raise ValueError(
+            f"the channels of y_pred must be a multiple of heads={heads}. "
+            f"Received: y_pred.shape={tuple(y_pred.shape)}"
+        )
+    each = channels // heads
+    return [y_pred[..., head * each : (head + 1) * each] for head in range(heads)]
+
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class DeepSupervision(keras.losses.Loss):
+    """Weighted mean of a loss over the heads of a network, for plain `model.fit`.
+
+    The heads' outputs stand side by side in the channels, as `UNetPlusPlus.supervised()` gives
+    them; each one is compared with the same `y_true`, under the same pixel weights.
+
+    Args:
+        loss: A loss of this package, or any Keras loss for one head, with its own reduction.
+        heads: Number of heads, at least 1.
+        weights: A positive number for each head. Defaults to None, all one.
+        name: Name of the loss. Defaults to "deep_supervision".
+
+    Call arguments:
+        y_true: What `loss` takes.
+        y_pred: `(B, *spatial, heads * K)`.
+        sample_weight: What `loss` takes. Defaults to None.
+
+    Raises:
+        ValueError: If an argument is out of its range or the channels do not divide.
+
+    Example:
+        >>> loss = DeepSupervision(WeightedCrossentropy(), heads=4)
+        >>> model.supervised().compile("adam", loss)
+
+    Reference:
+        Lee, Xie, Gallagher, Zhang, Tu. "Deeply-Supervised Nets." AISTATS 2015. arXiv:1409.5185
+    """
+
+    def __init__(
+        self,
+        loss: keras.losses.Loss,
+        heads: int,
+        weights: Sequence[float] | None = None,
+        name: str = "deep_supervision",
+    ) -> None:
+        super().__init__(name=name, reduction=None, dtype="float32")
+        if not isinstance(heads, int) or heads < 1:
+            raise ValueError(f"heads must be a positive integer. Received: heads={heads}")
+        if weights is not None and (len(weights) != heads or min(weights) <= 0):
+            raise ValueError(
+                f"weights needs {heads} positive numbers, one per head. Received: weights={weights}"
+            )
+        self.loss = loss
+        self.heads = heads
+        self.weights = None if weights is None else [float(weight) for weight in weights]
+
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
+        """The mean of the heads' losses, a scalar."""
+        factors = self.weights or [1.0] * self.heads
+        parts = split_heads(ops.convert_to_tensor(y_pred), self.heads)
+        losses = [
+            factor * self.loss(y_true, part, sample_weight)
+            for factor, part in zip(factors, parts, strict=True)
+        ]
+        return sum(losses[1:], losses[0]) / sum(factors)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
+        """The same without weights."""
+        return self(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "loss": keras.saving.serialize_keras_object(self.loss),
+            "heads": self.heads,
+            "weights": self.weights,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DeepSupervision:
+        """Makes the loss from `get_config`."""
+        return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})

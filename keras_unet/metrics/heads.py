@@ -1,0 +1,61 @@
+"""A metric of the mean of several heads, the companion of `losses.DeepSupervision`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_unet.losses.deep_supervision import split_heads
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class MeanOfHeads(keras.metrics.Metric):
+    """Another metric, of the mean of the heads that stand side by side in the channels.
+
+    Args:
+        metric: The metric, with its own name.
+        heads: Number of heads, at least 1.
+
+    Call arguments:
+        y_true: What `metric` takes.
+        y_pred: `(B, *spatial, heads * K)`, logits.
+        sample_weight: What `metric` takes. Defaults to None.
+
+    Example:
+        >>> metric = MeanOfHeads(MeanIoU(num_classes=2), heads=4)
+    """
+
+    def __init__(self, metric: keras.metrics.Metric, heads: int) -> None:
+        super().__init__(name=metric.name, dtype="float32")
+        self.metric = metric
+        self.heads = heads
+
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
+        """Adds a batch."""
+        parts = split_heads(y_pred, self.heads)
+        self.metric.update_state(y_true, sum(parts[1:], parts[0]) / self.heads, sample_weight)
+
+    def result(self) -> Tensor:
+        """The metric's result."""
+        return self.metric.result()
+
+    def reset_state(self) -> None:
+        """Forgets everything."""
+        self.metric.reset_state()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "metric": keras.saving.serialize_keras_object(self.metric),
+            "heads": self.heads,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MeanOfHeads:
+        """Makes the metric from `get_config`."""
+        return cls(**{**config, "metric": keras.saving.deserialize_keras_object(config["metric"])})

@@ -96,6 +96,12 @@ class Blocks:
         )(x)
         return self.activated(x, f"{name}_up") if activate else x
 
+    def up_nearest(self, x: Any, name: str) -> Any:
+        """Every pixel twice along each axis, without weights."""
+        options = {} if self.rank == 1 else {"data_format": "channels_last"}
+        enlarge = getattr(keras.layers, f"UpSampling{self.rank}D")
+        return enlarge(2, name=f"{name}_up", dtype=self.dtype, **options)(x)
+
     def up_bilinear(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Bilinear up-sampling by 2 and a 1x1 convolution to `filters` channels.
 

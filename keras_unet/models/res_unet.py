@@ -103,7 +103,6 @@ class ResUNet(SegmentationModel):
             normalization=normalization,
             dtype=policy,
         )
-        enlarge = getattr(keras.layers, f"UpSampling{geometry.rank}D")
 
         # === Functional model ===
         inputs, image = image_input(input_shape, geometry, policy)
@@ -114,8 +113,7 @@ class ResUNet(SegmentationModel):
             x = _unit(blocks, x, filters * 2**level, level, shortcut, f"contract{level + 1}")
         for level in reversed(range(depth)):
             layer = f"expand{level + 1}"
-            x = enlarge(2, data_format="channels_last", name=f"{layer}_up", dtype=policy)(x)
-            x = blocks.join(x, skips[level], layer)
+            x = blocks.join(blocks.up_nearest(x, layer), skips[level], layer)
             x = _unit(blocks, x, filters * 2**level, None, shortcut, layer)
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 

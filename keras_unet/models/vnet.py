@@ -49,6 +49,10 @@ class VNet(SegmentationModel):
         variant: "paper" or "release". Defaults to "paper".
         normalization: None, "batch" or "group", after every 5x5x5 convolution. Defaults to None, as
             in the paper. See `UNet`.
+        margin: Context in voxels on each side that tiles see around what they write, a multiple of
+            `2**depth`; None for all that the network could read, 288 voxels with the defaults, so
+            that tiles agree with a single pass exactly. Hardly anything comes from that far, and it
+            would be most of the work: the default is 32.
         dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
         name: Name of the model. Defaults to "vnet".
         trainable: Whether the weights are trained. Defaults to True.
@@ -83,6 +87,7 @@ class VNet(SegmentationModel):
         depth: int = 4,
         variant: str = "paper",
         normalization: str | None = None,
+        margin: int | None = 32,
         dtype: Any = None,
         name: str = "vnet",
         trainable: bool = True,
@@ -96,8 +101,9 @@ class VNet(SegmentationModel):
         policy = keras.dtype_policies.get(dtype)
         left, right = CONVOLUTIONS[variant]
         left, right = left[: depth + 1], right[-depth:]
-        path = _longest_path(left, right, variant)
-        geometry = WindowGeometry(margin_of(path, 2**depth), 2**depth, "same", len(input_shape) - 1)
+        if margin is None:
+            margin = margin_of(_longest_path(left, right, variant), 2**depth)
+        geometry = WindowGeometry(margin, 2**depth, "same", len(input_shape) - 1)
 
         # === Layers ===
         blocks = Blocks(
@@ -139,6 +145,7 @@ class VNet(SegmentationModel):
                 "depth": depth,
                 "variant": variant,
                 "normalization": normalization,
+                "margin": margin,
             },
             dtype=policy,
             name=name,

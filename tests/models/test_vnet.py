@@ -10,7 +10,13 @@ pytestmark = [pytest.mark.core, pytest.mark.backend]
 
 
 class TestPaper(
-    ModelTester, name="vnet", parameters=9_756, input_shape=(None, None, 1), filters=2, depth=2
+    ModelTester,
+    name="vnet",
+    parameters=9_756,
+    input_shape=(None, None, 1),
+    filters=2,
+    depth=2,
+    margin=None,
 ):
     pass
 
@@ -25,6 +31,7 @@ class TestRelease(
     depth=1,
     variant="release",
     normalization="batch",
+    margin=None,
 ):
     pass
 
@@ -63,7 +70,7 @@ def test_the_image_is_added_in_the_first_stage():
 @pytest.mark.parametrize("variant", ["paper", "release"])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_margin(depth, variant):
-    check_margin("vnet", filters=1, depth=depth, variant=variant)
+    check_margin("vnet", filters=1, depth=depth, variant=variant, margin=None)
 
 
 def test_volumes_of_any_size():
@@ -71,7 +78,14 @@ def test_volumes_of_any_size():
     assert tuple(model(np.zeros((1, 7, 5, 1, 1), "float32")).shape) == (1, 7, 5, 1, 2)
 
 
+def test_a_smaller_margin_for_tiles():
+    assert VNet(filters=1).geometry.margin == 32
+    assert VNet(filters=1, margin=None).geometry.margin == 288
+    assert VNet(filters=1, depth=2, margin=8).get_config()["margin"] == 8
+
+
 ILL_CASES = [
+    ({"margin": 24}, "margin must be a multiple of stride=16.*Received: margin=24"),
     ({"depth": 5}, "depth must be between 1 and 4. Received: depth=5"),
     ({"variant": "2016"}, "variant must be one of .*'release'.*Received: variant='2016'"),
     ({"filters": 0}, "filters must be"),

@@ -50,6 +50,29 @@ def test_train_leaves_a_run_folder_with_a_report(run):
     assert page.count("data:image/png") >= 5
 
 
+OPTIONS = {
+    "fcn": {"units": 4},
+    "res_unet_a": {"window": 32},
+    "sliding_window": {"units": 4},
+    "unet_plus_plus": {"deep_supervision": True},
+    "vnet": {"margin": 16},
+}
+
+
+@pytest.mark.parametrize("model", ku.models.names())
+def test_every_model_is_trained_by_its_name(model, folder, tmp_path):
+    data = (folder / "images", "--masks", folder / "masks", "--kind", "instances")
+    options = ["--model", model, "--tile", 96 if model == "sliding_window" else 32]
+    for name, value in OPTIONS.get(model, {}).items():
+        options += ["--set", f"model_options.{name}={value}"]
+    output = invoke("train", *data, "--out", tmp_path / "run", *TINY, *options)
+    assert "Run folder" in output
+    segmenter = ku.Segmenter.load(tmp_path / "run")
+    assert ku.models.registry.name_of(segmenter.model) == model
+    assert segmenter.predict(np.zeros((40, 33), np.uint8)).classes.shape == (40, 33)
+    assert f"{segmenter.model.count_params():,}" in invoke("info", tmp_path / "run")
+
+
 def test_predict_writes_masks_of_the_image_size(run, folder, tmp_path):
     output = invoke("predict", run, folder / "images", "--out", tmp_path, "--probabilities")
     assert "0.png" in output

@@ -146,12 +146,15 @@ def _unit(blocks: Blocks, x: Any, filters: int, level: int | None, shortcut: str
     x = blocks.convolution(x, filters, 3, f"{name}_conv1", strides=strides)
     x = blocks.activated(blocks.normalized(x, f"{name}_pre2"), f"{name}_pre2")
     x = blocks.convolution(x, filters, 3, f"{name}_conv2")
+    # A 1x1 convolution of stride 2 would do the same, but training one crashes TensorFlow 2.21 on a
+    # CPU (its gradient writes beyond its memory), so pixels are skipped before it.
+    channels = start.shape[-1] if shortcut == "projection" else filters
+    if strides > 1 or channels != start.shape[-1]:
+        options = {"name": f"{name}_skip", "dtype": blocks.dtype}
+        start = ChannelShortcut(channels, strides, **options)(start)
     if shortcut == "projection":
-        start = blocks.convolution(start, filters, 1, f"{name}_shortcut", strides=strides)
+        start = blocks.convolution(start, filters, 1, f"{name}_shortcut")
         start = blocks.normalized(start, f"{name}_shortcut")
-    else:
-        options = {"name": f"{name}_shortcut", "dtype": blocks.dtype}
-        start = ChannelShortcut(filters, strides, **options)(start)
     return keras.layers.Add(name=f"{name}_add", dtype=blocks.dtype)([x, start])
 
 

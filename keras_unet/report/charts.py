@@ -6,7 +6,10 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
+COLORS = (
+    *("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf"),
+    *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22"),
+)
 WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 30, 42
 STYLE = """svg { font-family: system-ui, sans-serif; }
@@ -32,6 +35,7 @@ def line_chart(
     title: str,
     x_label: str = "step",
     y_label: str = "",
+    log_x: bool = False,
 ) -> str:
     """Draws named series of points.
 
@@ -41,18 +45,24 @@ def line_chart(
         title: Printed above.
         x_label: Printed below.
         y_label: Printed at the left.
+        log_x: Whether x, which is positive then, is drawn by powers of ten. Defaults to False.
 
     Returns:
         An `<svg>` element.
     """
+    scale = math.log10 if log_x else float
     points = {
-        name: [(x, y) for x, y in zip(*xy, strict=True) if math.isfinite(x) and math.isfinite(y)]
+        name: [
+            (scale(x), y) for x, y in zip(*xy, strict=True) if math.isfinite(x) and math.isfinite(y)
+        ]
         for name, xy in series.items()
     }
     everything = [point for line in points.values() for point in line]
     if not everything:
         return f"<p>{html.escape(title)}: no values</p>"
     x_ticks = ticks(min(x for x, _ in everything), max(x for x, _ in everything))
+    if log_x:
+        x_ticks = [float(n) for n in range(math.floor(x_ticks[0]), math.ceil(x_ticks[-1]) + 1)]
     y_ticks = ticks(min(y for _, y in everything), max(y for _, y in everything))
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -75,18 +85,30 @@ def line_chart(
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="tick end">{value:g}</text>')
     for value in x_ticks:
         x, _ = place(value, y_ticks[0])
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" class="tick">{value:g}</text>')
+        label = 10**value if log_x else value
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" class="tick">{label:g}</text>')
+    alone = len(points) > 1 and all(len(line) == 1 for line in points.values())
     for index, (name, line) in enumerate(points.items()):
-        color = COLORS[index % len(COLORS)]
-        path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
-        parts.append(f'<polyline points="{path}" stroke="{color}"/>')
-        if len(line) == 1:
-            x, y = place(*line[0])
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>')
-        legend = f'x="{WIDTH - RIGHT - 6}" y="{TOP + 14 + 16 * index}"'
-        style = f'class="legend" style="fill:{color}"'
-        parts.append(f"<text {legend} {style}>{html.escape(name)}</text>")
+        placed = [place(x, y) for x, y in line]
+        parts += _line(placed, COLORS[index % len(COLORS)], name, None if alone else index)
     return "".join([*parts, "</svg>"])
+
+
+def _line(placed: list[tuple[float, float]], color: str, name: str, row: int | None) -> list[str]:
+    """A line or a point with its name, in a row of the legend or (None) beside it."""
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+    parts = [f'<polyline points="{path}" stroke="{color}"/>']
+    if len(placed) == 1:
+        x, y = placed[0]
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>')
+    if row is not None:
+        where = f'x="{WIDTH - RIGHT - 6}" y="{TOP + 14 + 16 * row}" class="legend"'
+        anchor = ""
+    else:
+        left = x > WIDTH * 0.7
+        where = f'x="{x - 7 if left else x + 7:.1f}" y="{y + 4:.1f}" class="name"'
+        anchor = f";text-anchor:{'end' if left else 'start'}"
+    return [*parts, f'<text {where} style="fill:{color}{anchor}">{html.escape(name)}</text>']
 
 
 def standalone(chart: str) -> str:

@@ -38,6 +38,18 @@ def test_standalone_chart_is_a_file_with_its_own_style():
     assert children.count("polyline") == 1
 
 
+def test_points_alone_are_named_beside_them_on_a_scale_by_powers_of_ten():
+    chart = charts.line_chart({"a": ([0.1], [1.0]), "b": ([100.0], [3.0])}, "A", log_x=True)
+    root = ElementTree.fromstring(chart)
+    across = [float(circle.get("cx")) for circle in root.iter("circle")]
+    labels = {text.text: float(text.get("x")) for text in root.iter("text")}
+    assert across == sorted(across)
+    assert across[0] == pytest.approx(labels["0.1"], abs=0.1)
+    assert across[1] == pytest.approx(labels["100"], abs=0.1)
+    assert (labels["a"] > across[0], labels["b"] < across[1]) == (True, True)
+    assert {"1", "10"} <= set(labels)
+
+
 def test_line_chart_without_values_says_so():
     assert "no values" in charts.line_chart({"loss": ([], [])}, "Loss")
 

@@ -146,3 +146,21 @@ def test_precision_is_of_the_network_that_trains():
 def test_rank_three():
     network = build_network(TINY, (None, None, None, 1), 2)
     assert network.geometry.rank == 3
+
+
+def test_an_architecture_gets_what_it_takes(caplog):
+    recipe = TINY.replace(model="res_unet", padding="valid", dropout=0.2)
+    setup = Setup.check(recipe, SAMPLES[:1], [])
+    config = setup.network.get_config()
+    assert (config["filters"], config["depth"]) == (recipe.filters, recipe.depth)
+    assert setup.network.geometry.padding == "same"
+    assert "the model 'res_unet' takes no padding: padding='valid' is not used" in caplog.text
+    assert "takes no dropout: dropout=0.2 is not used" in caplog.text
+    assert "takes no filters" not in caplog.text
+
+
+def test_options_of_an_architecture():
+    recipe = TINY.replace(model="res_unet", model_options={"shortcut": "identity"})
+    assert build_network(recipe, (None, None, 1), 2).get_config()["shortcut"] == "identity"
+    with pytest.raises(ValueError, match=r"model_options do not fit 'res_unet'.*dropout"):
+        build_network(recipe.replace(model_options={"dropout": 0.5}), (None, None, 1), 2)

@@ -1,0 +1,44 @@
+"""Every architecture leaves Python: SavedModel and TFLite give what `Segmenter.predict` gives."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from export_cases import picture
+from family import SMALL
+
+import keras_unet as ku
+from keras_unet.export.to_saved_model import saved_model
+from keras_unet.export.to_tflite import tflite
+
+IMAGE = picture(37, 50)
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def segmenter(request):
+    keras.utils.set_random_seed(1)
+    arguments = {"input_shape": (None, None, 1), **SMALL[request.param]}
+    model = ku.models.create(request.param, **arguments)
+    for layer in model.layers:  # scores that start at zero would compare zeros
+        if layer.name.startswith(("logits", "score")) and layer.weights:
+            kernel = np.random.default_rng(0).normal(size=layer.get_weights()[0].shape)
+            layer.set_weights([kernel, *layer.get_weights()[1:]])
+    return ku.Segmenter(model)
+
+
+def test_saved_model(segmenter, tmp_path):
+    folder = saved_model(segmenter, tmp_path / "cells", warmup_sizes=[])
+    run = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    found = run(images=tf.constant(IMAGE[None].astype(np.float32)))["probabilities"].numpy()[0]
+    expected = segmenter.predict(IMAGE.astype(np.float32)).probabilities
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.ptp(expected[..., 1]) > 1e-3
+
+
+def test_tflite(segmenter, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    from keras_unet.export.tflite_segmenter import TFLiteSegmenter
+
+    found = TFLiteSegmenter(tflite(segmenter, tmp_path / "cells.tflite")).predict(IMAGE)
+    expected = segmenter.predict(IMAGE)
+    assert np.abs(found.probabilities - expected.probabilities).max() < 1e-5

@@ -139,6 +139,15 @@ def upsampling(factor: int = 2, linear: bool = False) -> Reads:
     return reads
 
 
+def up_convolution(factor: int) -> Reads:
+    """What an up-convolution of stride `factor` reads whose kernel is twice as large."""
+
+    def reads(pixels: Interval) -> Interval:
+        return pixels[0] // factor - 1, (pixels[1] - 1) // factor + 1
+
+    return reads
+
+
 def margin_of(layers: Iterable[Reads], stride: int) -> int:
     """Margin of a network of "same" padding, from the layers along its longest path.
 

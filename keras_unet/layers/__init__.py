@@ -5,9 +5,11 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "BilinearUpConvolution": "bilinear_up_convolution",
         "BilinearUpsampling": "bilinear_upsampling",
         "CenterCrop": "center_crop",
         "ChannelShortcut": "channel_shortcut",
+        "DilatedMaxPooling": "dilated_max_pooling",
         "MirrorPadding": "mirror_padding",
         "RandomWarp": "random_warp",
         "StartCrop": "start_crop",

@@ -17,5 +17,6 @@ __getattr__, __dir__, __all__ = attach(
         "arguments": "registry",
         "create": "registry",
         "names": "registry",
+        "predict_windows": "windows",
     },
 )

@@ -66,11 +66,11 @@ class Blocks:
             x = self.activated(self.normalized(x, f"{name}_conv{number}"), f"{name}_conv{number}")
         return x
 
-    def pool(self, x: Any, name: str) -> Any:
-        """Max pooling of 2 with stride 2."""
+    def pool(self, x: Any, name: str, padding: str = "valid") -> Any:
+        """Max pooling of 2 with stride 2; "same" keeps the last pixel of an odd size."""
         pooling = getattr(keras.layers, f"MaxPooling{self.rank}D")
         options = {"data_format": "channels_last", "dtype": self.dtype}
-        return pooling(2, name=f"{name}_pool", **options)(x)
+        return pooling(2, padding=padding, name=f"{name}_pool", **options)(x)
 
     def up_convolution(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Up-convolution: a transposed convolution of size 2 and stride 2.
@@ -131,6 +131,7 @@ class Blocks:
         strides: int = 1,
         dilation: int = 1,
         use_bias: bool = True,
+        padding: str | None = None,
         dtype: Any = None,
     ) -> Any:
         """One convolution, without normalisation and activation."""
@@ -142,7 +143,7 @@ class Blocks:
             filters,
             size,
             strides=strides,
-            padding=self.padding,
+            padding=padding or self.padding,
             dilation_rate=dilation,
             use_bias=use_bias,
             data_format="channels_last",

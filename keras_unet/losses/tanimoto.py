@@ -39,6 +39,8 @@ def tanimoto_coefficient(
     Returns:
         `(B,)` if `per_image`, otherwise a scalar, float32.
     """
+    y_true = ops.convert_to_tensor(y_true, dtype="float32")
+    y_pred = ops.convert_to_tensor(y_pred, dtype="float32")
     both = y_true * y_pred
     either = ops.square(y_true) + ops.square(y_pred) - both
     if weights is not None:
@@ -103,6 +105,8 @@ def tanimoto_with_dual(
     Raises:
         ValueError: If there are not as many class weights as channels.
     """
+    y_true = ops.convert_to_tensor(y_true, dtype="float32")
+    y_pred = ops.convert_to_tensor(y_pred, dtype="float32")
     factors = None
     if class_weights is not None:
         check_num_class_weights(class_weights, y_true.shape[-1], "channel")

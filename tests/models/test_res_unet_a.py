@@ -1,13 +1,17 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 from model_tester import ModelTester, to_numpy
 
+from keras_unet import models
 from keras_unet.losses import Tanimoto, TanimotoMaps
 from keras_unet.models import ResUNetA
 from keras_unet.models.atrous_blocks import AtrousBlocks, pyramid_windows
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# Many layers, which JAX takes long to build: what the backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 LEVELS = {  # number of dilations of every level, encoder and decoder
     "d6": ((4, 4, 3, 3, 1, 1), (4, 4, 4, 3, 3)),
@@ -58,10 +62,12 @@ class TestAllHeads(
     window=32,
     multitask=True,
 ):
-    def test_one_training_step_changes_every_weight(self, model):
+    @pytest.mark.backend
+    def test_one_training_step_changes_every_weight(self):
         """All heads at once, with Adam: the deepest gradients are lost in a step of plain SGD."""
-        copy = ResUNetA.from_config(model.get_config())
-        heads = copy.multitask_model()
+        keras.utils.set_random_seed(0)
+        model = models.create(**self.arguments)
+        heads = model.multitask_model()
         x = self.image(model, (60,), batch=2)
         classes = np.zeros((2, 60), "int32")
         classes[:, 5:20] = 1
@@ -74,18 +80,21 @@ class TestAllHeads(
             "distance": TanimotoMaps("softmax"),
             "color": TanimotoMaps("sigmoid"),
         }
-        heads.compile("adam", losses, run_eagerly=True)
+        eager = keras.config.backend() != "jax"  # whichever is quicker for a single step
+        heads.compile("adam", losses, run_eagerly=eager)
         before = [to_numpy(weight) for weight in heads.trainable_weights]
         logs = heads.fit(x, y, batch_size=2, verbose=0).history
         assert set(logs) == {"loss", *(f"{name}_loss" for name in y)}
         assert np.isfinite(list(logs.values())).all()
         for weight, old in zip(heads.trainable_weights, before, strict=True):
+            if re.search(r"(window\d+_norm/beta|combine_norm/beta|_2/bias)$", weight.path):
+                continue  # the next normalisation takes away what these add
             assert not np.array_equal(to_numpy(weight), old), weight.path
         outputs = {name: to_numpy(logits) for name, logits in heads(x, training=False).items()}
         assert {outputs[name].shape for name in y} == {(2, 60, 2), (2, 60, 3)}
         assert {logits.dtype.name for logits in outputs.values()} == {"float32"}
         # One network: the segmentation is that of the model itself, trained weights and all.
-        alone = to_numpy(copy(x, training=False))
+        alone = to_numpy(model(x, training=False))
         np.testing.assert_allclose(outputs["segmentation"], alone, rtol=1e-5, atol=1e-5)
 
 
@@ -148,6 +157,7 @@ def test_margin_is_what_a_window_on_the_grid_reads(variant, window, multitask, m
     assert reaches(model, [margin - window, margin]) == [True, False]
 
 
+@pytest.mark.backend
 def test_pyramid_pooling_by_hand():
     assert pyramid_windows(256) == (256, 128, 64, 32)
     assert pyramid_windows(4) == (4, 2, 1)
@@ -166,6 +176,7 @@ def test_pyramid_pooling_by_hand():
     np.testing.assert_array_equal(windows[2], x)
 
 
+@pytest.mark.backend
 def test_residual_block_adds_all_dilations_to_its_input():
     inputs = keras.Input((9, 1))
     blocks = AtrousBlocks(rank=1, padding="same", normalization=None)

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "close_membranes": "membranes",
         "connected_components": "labelling",
         "create": "registry",
+        "multitask_labels": "multitask",
         "relabel": "labelling",
         "remove_small": "labelling",
         "separate_touching": "separation",

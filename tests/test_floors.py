@@ -30,6 +30,7 @@ WITHOUT_KERAS = [
     "targets.weights",
     "targets.separation",
     "targets.labelling",
+    "targets.multitask",
 ]
 
 # Run on every backend; a loss or a metric may import TensorFlow inside a function.

@@ -44,10 +44,10 @@ class ResUNetA(SegmentationModel):
     depends on the size of the tile, and tiles have seams. Here the windows are those of a tile of
     `window` pixels wherever the image ends: they lie on a grid that starts at pixel 0, the image is
     mirrored at the end of each axis to a multiple of `window`, and the logits are cropped back. For
-    images of just `window` pixels this is the paper's network. It is local, but reaches far: tiled
-    prediction takes account of a margin of 1,792 pixels a side ("d6"; 2,304 for "d7"; one window
-    more with `multitask`). Take a smaller window for small images, such as 64 (or 32, "d6" only).
-    Dilations that reach beyond a small map see zeros there.
+    images of just `window` pixels this is the paper's network. It is local, but could read 1,792
+    pixels on each side ("d6"; 2,304 for "d7"; one window more with `multitask`); see `margin`.
+    Take a smaller window for small images, such as 64 (or 32, "d6" only). Dilations that reach
+    beyond a small map see zeros there.
 
     What the paper leaves open follows the network that its authors released: 3x3 kernels in the
     convolutions with stride 2, half the level's channels from the up-sampling, biases only in the
@@ -73,6 +73,10 @@ class ResUNetA(SegmentationModel):
         window: Size of the largest window in pixels of the image, a multiple of 32 ("d6") or 64
             ("d7"). The bridge pools over `window / 32` (or 64) of its pixels and their halves.
             Defaults to 256, the paper's tile.
+        margin: Context in pixels on each side that tiles see around what they write, a multiple of
+            `window`; None for all that the network could read, so that tiles agree with a single
+            pass exactly. Hardly anything comes from that far, and it would be most of the work: the
+            default is 256.
         multitask: Whether there are heads for boundaries, distances and colours. Defaults to False.
         activation: Activation function or its name. Defaults to "relu".
         dtype: Dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. Defaults
@@ -111,6 +115,7 @@ class ResUNetA(SegmentationModel):
         variant: str = "d6",
         normalization: str | None = "batch",
         window: int = 256,
+        margin: int | None = 256,
         multitask: bool = False,
         activation: Any = "relu",
         dtype: Any = None,
@@ -123,12 +128,9 @@ class ResUNetA(SegmentationModel):
         check_choice("variant", variant, tuple(VARIANTS))
         _check_window(window, variant)
         policy = keras.dtype_policies.get(dtype)
-        geometry = WindowGeometry(
-            margin=margin_of(_longest_path(variant, window, multitask), window),
-            stride=window,
-            padding="same",
-            rank=len(input_shape) - 1,
-        )
+        if margin is None:
+            margin = margin_of(_longest_path(variant, window, multitask), window)
+        geometry = WindowGeometry(margin, window, "same", len(input_shape) - 1)
         blocks = AtrousBlocks(
             rank=geometry.rank,
             padding="same",
@@ -163,6 +165,7 @@ class ResUNetA(SegmentationModel):
                 "variant": variant,
                 "normalization": normalization,
                 "window": window,
+                "margin": margin,
                 "multitask": multitask,
                 "activation": keras.activations.serialize(keras.activations.get(activation)),
             },

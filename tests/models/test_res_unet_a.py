@@ -60,6 +60,7 @@ class TestAllHeads(
     input_shape=(None, 3),
     filters=4,
     window=32,
+    margin=None,
     multitask=True,
 ):
     @pytest.mark.backend
@@ -151,7 +152,7 @@ def reaches(model, sides):
     [("d6", 32, False, 1408), ("d6", 32, True, 1440), ("d7", 64, False, 2240)],
 )
 def test_margin_is_what_a_window_on_the_grid_reads(variant, window, multitask, margin):
-    model = ResUNetA((None, 1), 1, 2, variant, window=window, multitask=multitask)
+    model = ResUNetA((None, 1), 1, 2, variant, window=window, margin=None, multitask=multitask)
     assert model.geometry.stride == window
     assert model.geometry.margin == margin
     assert reaches(model, [margin - window, margin]) == [True, False]
@@ -205,7 +206,13 @@ def test_without_normalisation_there_are_biases():
     assert model.get_layer("first_act").activation is keras.activations.gelu
 
 
+def test_a_smaller_margin_for_tiles():
+    assert ResUNetA(filters=1, window=64).geometry.margin == 256
+    assert ResUNetA((None, 1), filters=1, window=64, margin=64).get_config()["margin"] == 64
+
+
 ILL_CASES = [
+    ({"margin": 100}, "margin must be a multiple of stride=256.*Received: margin=100"),
     ({"num_classes": 0}, "num_classes must be a positive integer. Received: num_classes=0"),
     ({"filters": 0}, "filters must be a positive integer"),
     ({"window": 0}, "window must be a positive integer"),

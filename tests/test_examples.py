@@ -16,6 +16,7 @@ SCRIPTS = {
     "reproduce_cell_tracking": {"dic_seeds, 1 net(s), d4"},
     "reproduce_isbi2012": {"slices 0-0", "all folds", "floor", "paper, secret test"},
     "small_data": {"1 slices, elastic", "2 slices, none"},
+    "story": {"sliding window", "sliding window, as windows", "FCN-8s", "U-Net", "V-Net, 2-D"},
     "train_nuclei": {"held-out images", "Otsu and watershed"},
     "volumes": {"unet, 2 filters"},
 }

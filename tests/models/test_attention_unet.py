@@ -6,13 +6,15 @@ from model_tester import ModelTester, to_numpy
 
 from keras_unet.models import AttentionUNet, UNet
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# JAX takes long to build these: what the other backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 
 class TestSame(ModelTester, name="attention_unet", parameters=8_116, filters=4, depth=2):
     pass
 
 
+@pytest.mark.backend
 class TestColour(
     ModelTester,
     name="attention_unet",

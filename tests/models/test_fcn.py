@@ -6,9 +6,11 @@ from model_tester import ModelTester, to_numpy
 
 from keras_unet.models import FCN
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# JAX takes long to build these: what the other backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 
+@pytest.mark.backend
 class TestFine(
     ModelTester,
     name="fcn",

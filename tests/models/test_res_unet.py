@@ -6,13 +6,15 @@ from model_tester import ModelTester
 
 from keras_unet.models import ResUNet
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# JAX takes long to build these: what the other backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 
 class TestProjection(ModelTester, name="res_unet", parameters=8_426, filters=4, depth=2):
     pass
 
 
+@pytest.mark.backend
 class TestIdentity(
     ModelTester,
     name="res_unet",
@@ -55,6 +57,7 @@ def test_margin(depth, shortcut):
     check_margin("res_unet", filters=1, depth=depth, shortcut=shortcut)
 
 
+@pytest.mark.backend
 def test_without_its_convolutions_a_unit_passes_its_input():
     model = ResUNet((8, 12, 1), filters=2, depth=1, shortcut="identity", normalization=None)
     model.set_weights([np.zeros(w.shape, "float32") for w in model.weights])

@@ -7,13 +7,15 @@ from keras_unet.data import Normalization, synthetic_cells
 from keras_unet.inference import Segmenter
 from keras_unet.models import SlidingWindow, predict_windows
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# JAX takes long to build these: what the other backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 
 class TestGrey(ModelTester, name="sliding_window", parameters=695, filters=3, units=4):
     pass
 
 
+@pytest.mark.backend
 class TestLine(
     ModelTester,
     name="sliding_window",
@@ -44,6 +46,7 @@ def test_sizes_of_the_published_network(model):
     assert [layer.kernel.shape[0] for layer in layers] == [4, 5, 4, 4, 3, 1]
 
 
+@pytest.mark.backend
 def test_dense_and_windows_are_the_same_function(model):
     image = np.random.default_rng(0).normal(size=(97, 101, 1)).astype("float32")
     dense = to_numpy(model(image[None], training=False))[0]

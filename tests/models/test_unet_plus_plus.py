@@ -8,7 +8,8 @@ from keras_unet.losses import DeepSupervision, WeightedCrossentropy
 from keras_unet.metrics import MeanIoU, MeanOfHeads
 from keras_unet.models import UNetPlusPlus
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# JAX takes long to build these: what the other backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 
 class TestOneHead(
@@ -17,6 +18,7 @@ class TestOneHead(
     pass
 
 
+@pytest.mark.backend
 class TestDeepSupervision(
     ModelTester,
     name="unet_plus_plus",
@@ -100,6 +102,7 @@ def test_one_head_can_be_pruned_to_itself_only():
         model.pruned(1)
 
 
+@pytest.mark.backend
 def test_deep_supervision_trains_every_head(image):
     keras.utils.set_random_seed(0)
     model = UNetPlusPlus(filters=2, depth=2, dropout=0.0, deep_supervision=True)

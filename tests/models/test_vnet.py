@@ -6,7 +6,8 @@ from model_tester import ModelTester, to_numpy
 
 from keras_unet.models import VNet
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+# JAX takes long to build these: what the other backends run again is chosen test by test.
+pytestmark = pytest.mark.core
 
 
 class TestPaper(
@@ -21,6 +22,7 @@ class TestPaper(
     pass
 
 
+@pytest.mark.backend
 class TestRelease(
     ModelTester,
     name="vnet",
@@ -59,6 +61,7 @@ def test_sizes_of_the_paper():
     assert all(layer.alpha.shape[:-1] == (1, 1, 1) for layer in slopes)
 
 
+@pytest.mark.backend
 def test_the_image_is_added_in_the_first_stage():
     model = VNet((8, 12, 8, 1), filters=3, depth=1)
     probe = keras.Model(model.inputs[0], model.get_layer("left1_add").output)

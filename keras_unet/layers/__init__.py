@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = attach(
         "ChannelShortcut": "channel_shortcut",
         "DilatedMaxPooling": "dilated_max_pooling",
         "MirrorPadding": "mirror_padding",
+        "NearestUpsampling": "nearest_upsampling",
         "RandomWarp": "random_warp",
         "StartCrop": "start_crop",
     },

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_unet.layers.nearest_upsampling import NearestUpsampling
 from keras_unet.models.blocks import Blocks
 
 MOST_WINDOWS = 4
@@ -89,9 +90,7 @@ class AtrousBlocks(Blocks):
         """Up-sampling by repetition."""
         if factor == 1:
             return x
-        upsampling = getattr(keras.layers, f"UpSampling{self.rank}D")
-        options = {} if self.rank == 1 else {"data_format": "channels_last"}
-        return upsampling(factor, name=name, dtype=self.dtype, **options)(x)
+        return NearestUpsampling(factor, name=name, dtype=self.dtype)(x)
 
     def _maxima(self, x: Any, size: int, name: str) -> Any:
         if size == 1:

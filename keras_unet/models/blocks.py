@@ -10,6 +10,7 @@ import keras
 
 from keras_unet.layers.bilinear_upsampling import BilinearUpsampling
 from keras_unet.layers.center_crop import CenterCrop
+from keras_unet.layers.nearest_upsampling import NearestUpsampling
 
 NORMALIZATIONS = (None, "batch", "group")
 INITIALIZERS = ("he_normal", "caffe_xavier")
@@ -98,9 +99,7 @@ class Blocks:
 
     def up_nearest(self, x: Any, name: str) -> Any:
         """Every pixel twice along each axis, without weights."""
-        options = {} if self.rank == 1 else {"data_format": "channels_last"}
-        enlarge = getattr(keras.layers, f"UpSampling{self.rank}D")
-        return enlarge(2, name=f"{name}_up", dtype=self.dtype, **options)(x)
+        return NearestUpsampling(2, name=f"{name}_up", dtype=self.dtype)(x)
 
     def up_bilinear(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Bilinear up-sampling by 2 and a 1x1 convolution to `filters` channels.

@@ -6,14 +6,15 @@ from model_tester import ModelTester, to_numpy
 
 from keras_unet.models import AttentionUNet, UNet
 
-# JAX takes long to build these: what the other backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 
 class TestSame(ModelTester, name="attention_unet", parameters=8_116, filters=4, depth=2):
     pass
 
 
+@pytest.mark.core
 @pytest.mark.backend
 class TestColour(
     ModelTester,
@@ -69,6 +70,7 @@ ILL_CASES = [
 ]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("arguments", "message"), ILL_CASES)
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):

@@ -6,10 +6,11 @@ from model_tester import ModelTester, to_numpy
 
 from keras_unet.models import FCN
 
-# JAX takes long to build these: what the other backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 
+@pytest.mark.core
 @pytest.mark.backend
 class TestFine(
     ModelTester,
@@ -41,6 +42,7 @@ class TestCoarse(
     pass
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("variant", "classes", "count"),
     [
@@ -119,6 +121,7 @@ ILL_CASES = [
 ]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("arguments", "message"), ILL_CASES)
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):

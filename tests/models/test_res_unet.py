@@ -6,14 +6,15 @@ from model_tester import ModelTester
 
 from keras_unet.models import ResUNet
 
-# JAX takes long to build these: what the other backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 
 class TestProjection(ModelTester, name="res_unet", parameters=8_426, filters=4, depth=2):
     pass
 
 
+@pytest.mark.core
 @pytest.mark.backend
 class TestIdentity(
     ModelTester,
@@ -29,6 +30,7 @@ class TestIdentity(
     pass
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("shortcut", "count"), [("identity", 7_782_913), ("projection", 8_214_593)]
 )
@@ -57,6 +59,7 @@ def test_margin(depth, shortcut):
     check_margin("res_unet", filters=1, depth=depth, shortcut=shortcut)
 
 
+@pytest.mark.core
 @pytest.mark.backend
 def test_without_its_convolutions_a_unit_passes_its_input():
     model = ResUNet((8, 12, 1), filters=2, depth=1, shortcut="identity", normalization=None)
@@ -82,6 +85,7 @@ ILL_CASES = [
 ]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("arguments", "message"), ILL_CASES)
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -10,8 +10,8 @@ from keras_unet.losses import Tanimoto, TanimotoMaps
 from keras_unet.models import ResUNetA
 from keras_unet.models.atrous_blocks import AtrousBlocks, pyramid_windows
 
-# Many layers, which JAX takes long to build: what the backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 LEVELS = {  # number of dilations of every level, encoder and decoder
     "d6": ((4, 4, 3, 3, 1, 1), (4, 4, 4, 3, 3)),
@@ -63,6 +63,7 @@ class TestAllHeads(
     margin=None,
     multitask=True,
 ):
+    @pytest.mark.core
     @pytest.mark.backend
     def test_one_training_step_changes_every_weight(self):
         """All heads at once, with Adam: the deepest gradients are lost in a step of plain SGD."""
@@ -158,6 +159,7 @@ def test_margin_is_what_a_window_on_the_grid_reads(variant, window, multitask, m
     assert reaches(model, [margin - window, margin]) == [True, False]
 
 
+@pytest.mark.core
 @pytest.mark.backend
 def test_pyramid_pooling_by_hand():
     assert pyramid_windows(256) == (256, 128, 64, 32)
@@ -177,6 +179,7 @@ def test_pyramid_pooling_by_hand():
     np.testing.assert_array_equal(windows[2], x)
 
 
+@pytest.mark.core
 @pytest.mark.backend
 def test_residual_block_adds_all_dilations_to_its_input():
     inputs = keras.Input((9, 1))

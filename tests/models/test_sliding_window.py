@@ -7,14 +7,15 @@ from keras_unet.data import Normalization, synthetic_cells
 from keras_unet.inference import Segmenter
 from keras_unet.models import SlidingWindow, predict_windows
 
-# JAX takes long to build these: what the other backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 
 class TestGrey(ModelTester, name="sliding_window", parameters=695, filters=3, units=4):
     pass
 
 
+@pytest.mark.core
 @pytest.mark.backend
 class TestLine(
     ModelTester,
@@ -29,6 +30,7 @@ class TestLine(
     pass
 
 
+@pytest.mark.core
 def test_published_parameters():
     assert SlidingWindow().count_params() == 219_290
 
@@ -46,6 +48,7 @@ def test_sizes_of_the_published_network(model):
     assert [layer.kernel.shape[0] for layer in layers] == [4, 5, 4, 4, 3, 1]
 
 
+@pytest.mark.core
 @pytest.mark.backend
 def test_dense_and_windows_are_the_same_function(model):
     image = np.random.default_rng(0).normal(size=(97, 101, 1)).astype("float32")
@@ -90,6 +93,7 @@ ILL_CASES = [
 ]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("arguments", "message"), ILL_CASES)
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):

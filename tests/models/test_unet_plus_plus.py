@@ -8,8 +8,8 @@ from keras_unet.losses import DeepSupervision, WeightedCrossentropy
 from keras_unet.metrics import MeanIoU, MeanOfHeads
 from keras_unet.models import UNetPlusPlus
 
-# JAX takes long to build these: what the other backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 
 class TestOneHead(
@@ -18,6 +18,7 @@ class TestOneHead(
     pass
 
 
+@pytest.mark.core
 @pytest.mark.backend
 class TestDeepSupervision(
     ModelTester,
@@ -34,6 +35,7 @@ class TestDeepSupervision(
     pass
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("deep", "count"), [(False, 9_041_601), (True, 9_041_700)])
 def test_published_parameters(deep, count):
     assert UNetPlusPlus(num_classes=1, deep_supervision=deep).count_params() == count
@@ -102,6 +104,7 @@ def test_one_head_can_be_pruned_to_itself_only():
         model.pruned(1)
 
 
+@pytest.mark.core
 @pytest.mark.backend
 def test_deep_supervision_trains_every_head(image):
     keras.utils.set_random_seed(0)
@@ -125,6 +128,7 @@ ILL_CASES = [
 ]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("arguments", "message"), ILL_CASES)
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -6,8 +6,8 @@ from model_tester import ModelTester, to_numpy
 
 from keras_unet.models import VNet
 
-# JAX takes long to build these: what the other backends run again is chosen test by test.
-pytestmark = pytest.mark.core
+# These take long to build: what the oldest versions and the other backends run again is chosen
+# test by test.
 
 
 class TestPaper(
@@ -22,6 +22,7 @@ class TestPaper(
     pass
 
 
+@pytest.mark.core
 @pytest.mark.backend
 class TestRelease(
     ModelTester,
@@ -38,6 +39,7 @@ class TestRelease(
     pass
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("variant", "count"), [("paper", 65_175_314), ("release", 61_982_682)])
 def test_published_parameters(variant, count):
     assert VNet(variant=variant).count_params() == count
@@ -61,6 +63,7 @@ def test_sizes_of_the_paper():
     assert all(layer.alpha.shape[:-1] == (1, 1, 1) for layer in slopes)
 
 
+@pytest.mark.core
 @pytest.mark.backend
 def test_the_image_is_added_in_the_first_stage():
     model = VNet((8, 12, 8, 1), filters=3, depth=1)
@@ -95,6 +98,7 @@ ILL_CASES = [
 ]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("arguments", "message"), ILL_CASES)
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -14,7 +14,8 @@ the seconds that the same network takes as published, once for every pixel, meas
 an image. Seconds are of the network alone, for 512 x 512 pixels of output.
 
 Expected: see examples/RESULTS.md.
-Cost: nine trainings of 1,000 steps, from 1 to 15 minutes each on two CPU cores.
+Cost: nine trainings of 1,000 steps, from 3 to 15 minutes each on two CPU cores (ResUNet-a: half an
+hour).
 
 Interrupted runs go on where they stopped; finished trainings are kept in the folder `--out`, with a
 picture of what each network sees in one slice. Times are best measured alone: delete the files

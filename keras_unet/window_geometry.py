@@ -120,21 +120,11 @@ def convolution(size: int, dilation: int = 1, stride: int = 1, before: int | Non
     return reads
 
 
-def upsampling(factor: int = 2, linear: bool = False) -> Reads:
-    """What an up-sampling reads along one axis.
-
-    Args:
-        factor: Output pixels for a source pixel.
-        linear: Whether it reads the two nearest source pixels, not one (nearest neighbour, or an
-            up-convolution whose kernel has the size of its stride). Defaults to False.
-    """
+def upsampling(factor: int = 2) -> Reads:
+    """What a repetition of pixels reads, or an up-convolution whose kernel is as its stride."""
 
     def reads(pixels: Interval) -> Interval:
-        first, last = pixels[0], pixels[1] - 1
-        if not linear:
-            return first // factor, last // factor + 1
-        half = factor - 1  # centres lie at half-integers
-        return (2 * first - half) // (2 * factor), (2 * last - half) // (2 * factor) + 2
+        return pixels[0] // factor, (pixels[1] - 1) // factor + 1
 
     return reads
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from keras_unet.layers.nearest_upsampling import NearestUpsampling
 from keras_unet.models.blocks import Blocks
 
 MOST_WINDOWS = 4
@@ -85,12 +84,6 @@ class AtrousBlocks(Blocks):
         """Convolution and normalisation, with a bias only where the latter is missing."""
         bias = self.normalization is None
         return self.normalized(self.convolution(x, filters, size, name, use_bias=bias), name)
-
-    def repeat(self, x: Any, factor: int, name: str) -> Any:
-        """Up-sampling by repetition."""
-        if factor == 1:
-            return x
-        return NearestUpsampling(factor, name=name, dtype=self.dtype)(x)
 
     def _maxima(self, x: Any, size: int, name: str) -> Any:
         if size == 1:

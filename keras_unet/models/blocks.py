@@ -97,9 +97,9 @@ class Blocks:
         )(x)
         return self.activated(x, f"{name}_up") if activate else x
 
-    def up_nearest(self, x: Any, name: str) -> Any:
-        """Every pixel twice along each axis, without weights."""
-        return NearestUpsampling(2, name=f"{name}_up", dtype=self.dtype)(x)
+    def repeat(self, x: Any, factor: int, name: str) -> Any:
+        """Up-sampling by repetition, without weights."""
+        return NearestUpsampling(factor, name=name, dtype=self.dtype)(x) if factor > 1 else x
 
     def up_bilinear(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Bilinear up-sampling by 2 and a 1x1 convolution to `filters` channels.

@@ -113,7 +113,7 @@ class ResUNet(SegmentationModel):
             x = _unit(blocks, x, filters * 2**level, level, shortcut, f"contract{level + 1}")
         for level in reversed(range(depth)):
             layer = f"expand{level + 1}"
-            x = blocks.join(blocks.up_nearest(x, layer), skips[level], layer)
+            x = blocks.join(blocks.repeat(x, 2, f"{layer}_up"), skips[level], layer)
             x = _unit(blocks, x, filters * 2**level, None, shortcut, layer)
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 

@@ -24,6 +24,9 @@ class SegmentationModel(keras.Model):
         **kwargs: `name` and `trainable`.
     """
 
+    heads: int = 1
+    """Outputs that are trained side by side; with more than one there is `supervised()`."""
+
     def __init__(
         self,
         inputs: Any,

@@ -220,10 +220,10 @@ def _compiled_model(setup: Setup) -> keras.Model:
         optimizer = make_optimizer(recipe)
         optimizer.build(model.trainable_variables)
         loss, metrics = setup.target.loss(), list(setup.target.metrics())
-        heads = getattr(model, "heads", 1)
-        if heads > 1:
-            model, loss = model.supervised(), DeepSupervision(loss, heads)
-            metrics = [MeanOfHeads(metric, heads) for metric in metrics]
+        if model.heads > 1:
+            loss = DeepSupervision(loss, model.heads)
+            metrics = [MeanOfHeads(metric, model.heads) for metric in metrics]
+            model = model.supervised()
         model.compile(
             optimizer,
             loss=loss,

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("layers", "losses", "metrics", "models")
+FOLDERS = {"parts": ("layers", "losses", "metrics"), "models": ("models",)}
+"""In two processes a backend, so that several cores share them."""
 
 
+@pytest.mark.parametrize("folders", FOLDERS.values(), ids=FOLDERS)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_the_same_tests_pass_on(backend):
+def test_the_same_tests_pass_on(backend, folders):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install 'keras-unet-bio[backends]'")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header"]
-    command += ["-m", "backend and not slow", *(f"tests/{folder}" for folder in FOLDERS)]
+    command += ["-m", "backend and not slow", *(f"tests/{folder}" for folder in folders)]
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # small tests: compiling is what costs
     environment.pop("PYTEST_ADDOPTS", None)

@@ -44,7 +44,8 @@ def separate_touching(instances: np.ndarray, connectivity: int = 1) -> np.ndarra
     dense, ids = dense_ids(labels)
     thin = _vanished(dense, lost, len(ids))
     if thin.any():
-        first = np.where(thin, ids - 2**32, ids)
+        first = ids.astype(np.int64)  # ids may be int32
+        first[thin] -= 2**32
         lost = _losers(labels, first[dense], pairs)
         lost &= ~_vanished(dense, lost, len(ids))[dense]
     return np.where(lost, 0, labels)

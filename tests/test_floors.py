@@ -10,7 +10,16 @@ pytestmark = pytest.mark.core
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_unet"
 
 FLOORS = [
-    {"_version", "_lazy", "_registration", "geometry", "window_geometry", "warp", "data.sample"},
+    {
+        "_version",
+        "_lazy",
+        "_registration",
+        "_compiled",
+        "geometry",
+        "window_geometry",
+        "warp",
+        "data.sample",
+    },
     {"layers", "losses", "metrics", "targets", "data.normalization"},
     {"models", "data"},
     {"training", "inference"},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
+
+from keras_unet._compiled import compiled
 
 # States of a pixel that has no label yet; labels are > 0 and dams are 0.
 _WAITING, _QUEUED, _OUTSIDE = -2, -3, -4
@@ -53,7 +54,7 @@ def thin_borders(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(labels[1:-1, 1:-1].T)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _flood(labels, stride):
     """Floods the waiting pixels of the flat, padded and transposed `labels` in place."""
     sides = np.array([-stride, -1, stride, 1], dtype=np.int64)  # left, up, right, down

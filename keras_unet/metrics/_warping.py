@@ -10,9 +10,9 @@ import enum
 from functools import cache
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 
+from keras_unet._compiled import compiled
 from keras_unet.metrics._slices import above, check_slice
 
 
@@ -115,7 +115,7 @@ def _differing(
     return wrong
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _flip_simple_points(image, pixels, width, simple):
     """Flips simple points of the padded flat `image` in place, in the order of `pixels`."""
     around = np.array(
@@ -181,7 +181,7 @@ def mismatch_classes(
     return classes[1:-1, 1:-1].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _classify(image, regions, pixels, width, radius, classes):
     """Writes the class of each of `pixels`; all images are flat and padded, -1 = outside."""
     around = np.array(
@@ -215,7 +215,7 @@ def _classify(image, regions, pixels, width, radius, classes):
             classes[pixel] = 32
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _comes_apart(image, centre, around, width, radius, stamp, seen, queue):
     """Whether the object pixels around `centre` fall into several pieces without it."""
     row, column = centre // width, centre % width

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from keras_unet._compiled import compiled
 from keras_unet.targets.checks import as_instances
 
 _FAR_INTEGER = 2**30
@@ -176,7 +176,7 @@ def _limit(reach: float, far: Any) -> Any:
     return type(far)(square if isinstance(far, np.floating) else math.ceil(square))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _insert(first, id1, second, id2, distance, label):  # pragma: no cover (compiled)
     """Puts one candidate among the two nearest distinct ids."""
     if distance < first:
@@ -188,7 +188,7 @@ def _insert(first, id1, second, id2, distance, label):  # pragma: no cover (comp
     return first, id1, second, id2
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _sweep(labels, near, near_id, second, second_id, behind, unit, far):  # pragma: no cover
     """Two nearest distinct ids along axis 0: one sweep down, one up, whole rows at a time."""
     rows, columns = labels.shape
@@ -227,7 +227,7 @@ def _sweep(labels, near, near_id, second, second_id, behind, unit, far):  # prag
             near_id[i, j], second_id[i, j] = l1, l2
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _settled(distance, first, sum_reach, first_reach):  # pragma: no cover
     """Whether cells at `distance` or more cannot change any pair that is asked for."""
     # such a cell leaves first + second >= min(first, distance) + distance
@@ -235,7 +235,7 @@ def _settled(distance, first, sum_reach, first_reach):  # pragma: no cover
     return distance >= max(sum_reach - first, min(first_reach, first))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _several(near_id, second_id):  # pragma: no cover
     """Whether a line knows more than one id; otherwise no second one need be looked for."""
     some = np.int32(0)
@@ -247,7 +247,7 @@ def _several(near_id, second_id):  # pragma: no cover
     return False
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _merge(
     wanted, near, near_id, second, second_id, out1, out_id1, out2, out_id2,
     unit, limit, sum_reach, first_reach,

@@ -6,9 +6,9 @@ import heapq
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 
+from keras_unet._compiled import compiled
 from keras_unet.targets.checks import as_instances
 
 
@@ -170,7 +170,7 @@ def neighbourhood(rank: int, connectivity: Any) -> np.ndarray:
     return ndimage.generate_binary_structure(rank, int(connectivity))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _flood(heights, ids, open_pixels, steps):  # pragma: no cover (compiled)
     """Meyer's flooding: the lowest waiting pixel first, of equal ones the longest waiting."""
     waiting = [(0.0, np.int64(0), np.int64(0)) for _ in range(0)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 
+from keras_unet._compiled import compiled
 from keras_unet.targets.labelling import neighbourhood
 
 _DAM = -2
@@ -66,7 +66,7 @@ def close_membranes(probabilities: np.ndarray, depth: float, sigma: float = 0.0)
     return values
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _flood(surface, order, steps, depth):  # pragma: no cover (compiled)
     """Basin of every pixel, or `_DAM`; basins are named by a pixel and joined by union-find."""
     basins = np.full(surface.size, _UNSEEN, np.int64)
@@ -94,7 +94,7 @@ def _flood(surface, order, steps, depth):  # pragma: no cover (compiled)
     return basins
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _root(basins, name):  # pragma: no cover (compiled)
     """The pixel that names a basin now; pixels without a basin stay what they are."""
     while name >= 0 and basins[name] != name:

@@ -38,7 +38,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from keras_unet import warp
+from keras_unet.augmentation import field as warp
 from keras_unet.data import Augmentation
 
 SIZE, GRID, SIGMA = 512, 3, 10.0

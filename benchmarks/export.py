@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import keras_unet as ku
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 
 TILE = 512
 ROUNDS = 9

@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 import keras_unet as ku
-from keras_unet.geometry import TilePlan, UNetGeometry, plan_tiles
+from keras_unet.geometry.tiles import TilePlan, plan_tiles
+from keras_unet.geometry.unet import UNetGeometry
 from keras_unet.inference.memory import DEFAULT_LIMIT, estimate_memory, plan_within
 from keras_unet.inference.tiling import predict_tiles
 

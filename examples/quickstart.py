@@ -72,7 +72,7 @@ print(f"{len(training)} images for training, the first is {training[0].image.sha
 # $w(x) = w_c(x) + w_0 \exp(-(d_1(x) + d_2(x))^2 / 2\sigma^2)$.
 
 # %%
-instances = ku.targets.separate_touching(training[0].instances)
+instances = ku.objects.separate_touching(training[0].instances)
 weights = ku.targets.weight_map(instances, w0=10.0, sigma=5.0)
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ from experiments import circumstances, kept, options, parse, table, write
 
 import keras_unet as ku
 from keras_unet.data.data_set import DataSet
-from keras_unet.report.scoring import evaluate_data
+from keras_unet.evaluation.evaluate import evaluate
+from keras_unet.report import write_error_pictures
 
 PAPER = {"PhC-C2DH-U373": 0.9203, "DIC-C2DH-HeLa": 0.7756}
 """Average IoU (SEG) on the challenge's secret sequences, 2015."""
@@ -81,7 +83,8 @@ def run(name: str, recipe: ku.Recipe, folder: Path, given: argparse.Namespace) -
 
     def make() -> dict[str, Any]:
         predict(recipe, data.samples, out, masks, given)
-        return evaluate_data(masks, data, predictions="instances", pictures_to=out / "pictures")
+        pictures = partial(write_error_pictures, out / "pictures")
+        return evaluate(masks, data, predictions="instances", on_found=pictures)
 
     scores = kept(out / f"scores-{setting}.json", make)
     print(table({name: scores}, COLUMNS), flush=True)

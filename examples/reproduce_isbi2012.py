@@ -39,8 +39,8 @@ from experiments import (
 
 import keras_unet as ku
 from keras_unet.metrics import isbi
+from keras_unet.objects import close_membranes
 from keras_unet.report.pictures import write_png
-from keras_unet.targets import close_membranes
 
 DEPTHS = (0.5, 0.35, 0.25, 0.15)
 """Depths of `close_membranes` to choose from; the second one where there is no other fold."""

@@ -31,7 +31,9 @@ from scipy import ndimage
 import keras_unet as ku
 from keras_unet.inference.presets import save_preset
 from keras_unet.metrics import instances as measures
-from keras_unet.targets.labelling import connected_components, remove_small, watershed_from_seeds
+from keras_unet.objects.instance_maps import remove_small
+from keras_unet.objects.labelling import connected_components
+from keras_unet.objects.watershed import watershed_from_seeds
 
 Samples = list[ku.Sample]
 CHOSEN = ("threshold", "seed_threshold", "min_seed_size")

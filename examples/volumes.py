@@ -33,7 +33,7 @@ from experiments import RECIPES, circumstances, kept, options, parse, table, wri
 
 import keras_unet as ku
 from keras_unet.data import read_image, read_labels, read_spacing
-from keras_unet.inference.evaluation import evaluate, instance_measures
+from keras_unet.evaluation.scores import evaluate_samples, instance_measures
 from keras_unet.report.pictures import write_png
 from keras_unet.report.volumes import enlarge, montage
 from keras_unet.training.setup import build_network
@@ -112,7 +112,7 @@ def scores(seen: Samples, unseen: Samples, recipe: ku.Recipe, run: Path) -> dict
         pairs = [(sample.instances, segmenter.predict(sample.image).instances) for sample in unseen]
         found = instance_measures(*(list(maps) for maps in zip(*pairs, strict=True)))
         return row | {name: found[name] for name in MEASURES}
-    found = evaluate(segmenter.predict, unseen, names)
+    found = evaluate_samples(segmenter.predict, unseen, names)
     for name in names[1:]:
         row[f"Dice {name}"] = found["dice"][name]
         each = [sample["dice"][name] for sample in found["samples"]]

@@ -15,7 +15,7 @@ def attach(
 
     Args:
         package: `__name__` of the package.
-        attributes: Public name -> submodule (relative to the package) that defines it.
+        attributes: Public name -> module that defines it, a submodule or a full name of ours.
         submodules: Submodules that are public names themselves.
 
     Returns:
@@ -26,7 +26,9 @@ def attach(
 
     def load(name: str) -> Any:
         if name in attributes:
-            value = getattr(importlib.import_module(f"{package}.{attributes[name]}"), name)
+            module = attributes[name]
+            path = module if module.startswith("keras_unet.") else f"{package}.{module}"
+            value = getattr(importlib.import_module(path), name)
         elif name in submodules:
             value = importlib.import_module(f"{package}.{name}")
         else:

@@ -84,7 +84,7 @@ class Threshold(tf.Module):
 
 def write_version(base: Path, version: int, shift: float = 0.0, warm_up: bool = True) -> Path:
     """Writes `base/version` as an export does: complete or not at all."""
-    from keras_unet.export.warmup import write_warmup
+    from keras_unet.export.to_saved_model import write_warmup
 
     module = Threshold(shift)
     unfinished = base / f".{version}"

@@ -16,7 +16,7 @@ PACKAGE = Path(keras_unet.__file__).parent
 
 CODE = """
 import numpy as np
-from keras_unet.targets.labelling import watershed_from_seeds
+from keras_unet.objects.watershed import watershed_from_seeds
 seeds = np.array([[4, 0, 0, 0, 7, 0]])
 print(watershed_from_seeds(np.array([[0, 1, 3, 2, 0, 0]]), seeds, seeds >= 0).tolist())
 """

@@ -31,10 +31,12 @@ import keras_unet.data, keras_unet.inference, keras_unet.targets, keras_unet.tra
 assert not {"numpy", "scipy", "numba", "cv2"} & set(sys.modules), "a package imports eagerly"
 assert "UNet" in dir(keras_unet.models) and "models" in dir(keras_unet)
 assert keras_unet.models.names()
-from keras_unet import Sample, UNetGeometry, plan_tiles, warp
-from keras_unet.data import normalization
+from keras_unet import Sample, Segmentation, UNetGeometry, objects, plan_tiles
+from keras_unet.augmentation import field, ranges
+from keras_unet.data import Normalization, read_image, write_labels
 from keras_unet.metrics import instances, isbi
-from keras_unet.targets import labelling, separation, weights
+from keras_unet.targets import weights
+assert [getattr(objects, name) for name in objects.__all__]
 heavy = {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
-from keras_unet import warp
+from keras_unet.augmentation import field as warp
 from keras_unet.layers.random_warp import _linear
-from keras_unet.targets import two_nearest_distances
+from keras_unet.objects import two_nearest_distances
 
 TESTS = Path(__file__).resolve().parent
 GOLDEN = TESTS / "golden" / "tensorflow_addons.npz"

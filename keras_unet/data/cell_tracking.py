@@ -12,8 +12,8 @@ from typing import cast
 import numpy as np
 from scipy import ndimage
 
-from keras_unet.data.reading import read_image, read_labels
-from keras_unet.data.sample import Sample
+from keras_unet.files.reading import read_image, read_labels
+from keras_unet.sample import Sample
 
 PathLike = str | os.PathLike[str]
 TRUTHS = ("GT", "ST", "GT+ST", None)

@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_unet.data.decoding import SUFFIXES, is_image, stem_of
 from keras_unet.data.mask_kinds import (
     Annotations,
     binary_annotations,
     class_annotations,
     guess_kind,
 )
-from keras_unet.data.nifti import is_nifti, same_grid
-from keras_unet.data.reading import Colors, read_image, read_labels
-from keras_unet.data.sample import Sample
-from keras_unet.data.voxel_size import read_spacing
+from keras_unet.files.names import SUFFIXES, is_image, stem_of
+from keras_unet.files.nifti import is_nifti, same_grid
+from keras_unet.files.reading import Colors, read_image, read_labels
+from keras_unet.files.spacing import read_spacing
+from keras_unet.sample import Sample
 
 logger = logging.getLogger("keras_unet")
 

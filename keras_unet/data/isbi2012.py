@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_unet.data.decoding import SUFFIXES
-from keras_unet.data.reading import read_image, read_labels
-from keras_unet.data.sample import Sample
-from keras_unet.targets.labelling import connected_components
+from keras_unet.files.names import SUFFIXES
+from keras_unet.files.reading import read_image, read_labels
+from keras_unet.objects.labelling import connected_components
+from keras_unet.sample import Sample
 
 PathLike = str | os.PathLike[str]
 Sources = dict[int, "Path | np.ndarray"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from keras_unet.targets.labelling import connected_components, relabel
+from keras_unet.objects.instance_maps import relabel
+from keras_unet.objects.labelling import connected_components
 
 MANY_IDS = 10
 """More ids than this in one mask, nearly all of one piece each, can only be instances."""

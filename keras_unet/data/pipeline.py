@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_unet.data.augmentation import Augmentation
-from keras_unet.data.normalization import Normalization
-from keras_unet.data.python_stage import python_stage
-from keras_unet.data.resampling import FusedWarp, Source
-from keras_unet.data.sample import Sample
-from keras_unet.geometry import Geometry
+from keras_unet.augmentation.augmentation import Augmentation
+from keras_unet.augmentation.fused_warp import FusedWarp, Source
+from keras_unet.geometry.base import Geometry
+from keras_unet.normalization import Normalization
+from keras_unet.sample import Sample
 from keras_unet.targets.base import Target
 
 SAMPLINGS = ("image", "area")
@@ -337,3 +339,48 @@ def _encoder(
         )
 
     return lambda labels, which: python_stage(encode, [labels, which], specs)
+
+
+_QUIET = 1.0
+"""Seconds without a call after which reading ahead has ended."""
+
+_closing = threading.Event()
+_last_call = float("-inf")
+
+
+def python_stage(
+    function: Callable[..., tuple[np.ndarray, ...]],
+    inputs: Sequence[tf.Tensor],
+    outputs: Sequence[tf.TensorSpec],
+) -> list[tf.Tensor]:
+    """Calls a Python function on the elements of a dataset.
+
+    Args:
+        function: Takes NumPy arrays and gives one for each of `outputs`.
+        inputs: Its arguments.
+        outputs: Shapes and dtypes of its results.
+
+    Returns:
+        The results, with these static shapes.
+    """
+
+    def call(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        global _last_call
+        if _closing.is_set():
+            results = tuple(np.zeros(o.shape, o.dtype.as_numpy_dtype) for o in outputs)
+        else:
+            results = function(*arrays)
+        _last_call = time.monotonic()
+        return results
+
+    results = tf.numpy_function(call, inputs, [spec.dtype for spec in outputs])
+    for result, spec in zip(results, outputs, strict=True):
+        result.set_shape(spec.shape)
+    return results
+
+
+@atexit.register
+def _come_to_rest() -> None:
+    _closing.set()
+    while time.monotonic() - _last_call < _QUIET:
+        time.sleep(0.05)

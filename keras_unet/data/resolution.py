@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 
 LOWEST, HIGHEST = 0.05, 8.0
 """Range of the resolution, the size of the new grid as a fraction of the old one's."""

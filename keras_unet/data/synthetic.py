@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 
 # Brightness model, in units of the full scale of the image.
 BACKGROUND = 0.16

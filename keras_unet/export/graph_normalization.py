@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_unet.data.normalization import MAX_VALUES, Normalization
+from keras_unet.normalization import MAX_VALUES, Normalization
 
 LEVELS = 2**16
 """Grey levels of the integers that are told apart: 8 and 16 bits."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_unet.geometry import Geometry, plan_tiles
-from keras_unet.inference.tiling import plan_fixed
+from keras_unet.geometry.base import Geometry
+from keras_unet.geometry.tiles import plan_fixed, plan_tiles
 
 LARGE = 2**20
 """An image larger than any tile, to check that a limit can be kept."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_unet.export.description import describe
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
+from keras_unet.inference.description import describe
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter

@@ -7,18 +7,17 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_unet.export.core_ops import check_core
-from keras_unet.export.description import describe
 from keras_unet.export.graph import SegmenterGraph
 from keras_unet.export.signatures import make_signatures
-from keras_unet.export.warmup import write_warmup
+from keras_unet.inference.description import describe
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -189,3 +188,109 @@ def _publish(unfinished: Path, folder: Path, overwrite: bool) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+"""Operations that call back into the process that made the graph."""
+
+
+def operations(version: str | os.PathLike) -> set[str]:
+    """Names of the operations in a SavedModel, those in its functions included.
+
+    Args:
+        version: Folder with `saved_model.pb`.
+
+    Returns:
+        The names, without those of the functions themselves.
+    """
+    content = saved_model_pb2.SavedModel.FromString((Path(version) / "saved_model.pb").read_bytes())
+    found: set[str] = set()
+    for meta_graph in content.meta_graphs:
+        functions = meta_graph.graph_def.library.function
+        found |= {node.op for node in meta_graph.graph_def.node}
+        found |= {node.op for function in functions for node in function.node_def}
+        found -= {function.signature.name for function in functions}
+    return found
+
+
+def check_core(version: str | os.PathLike) -> None:
+    """Raises a `ValueError` if a SavedModel needs more than TensorFlow itself.
+
+    Args:
+        version: Folder with `saved_model.pb`.
+
+    Raises:
+        ValueError: If there is a Python function, or an operation of an extra library.
+    """
+    found = operations(version)
+    strange = sorted(op for op in found if op in PYTHON or not hasattr(tf.raw_ops, op))
+    if strange:
+        raise ValueError(
+            "a server has TensorFlow's own operations only; build the network of layers that use "
+            f"no others and no Python function. Received: {', '.join(strange)}"
+        )
+
+
+FOLDER = "assets.extra"
+FILE = "tf_serving_warmup_requests"
+MAX_RECORDS = 1000
+"""Records that TensorFlow Serving reads at most."""
+
+# Field numbers of tensorflow_serving/apis: prediction_log, predict and model .proto
+PREDICT_LOG, REQUEST = 6, 1
+MODEL_SPEC, INPUTS = 1, 2
+NAME, SIGNATURE_NAME = 1, 3
+KEY, VALUE = 1, 2
+
+
+def write_warmup(
+    version: str | Path, model: str, requests: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Path:
+    """Writes the warm-up requests of one version of a model.
+
+    Args:
+        version: Folder of the version.
+        model: Name of the model.
+        requests: Pairs of a signature's name and its inputs, arrays (strings as bytes).
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: If there are more requests than TensorFlow Serving reads.
+    """
+    if len(requests) > MAX_RECORDS:
+        raise ValueError(
+            f"TensorFlow Serving reads up to {MAX_RECORDS} warm-up requests. Received: "
+            f"{len(requests)}; give fewer warmup_sizes"
+        )
+    file = Path(version) / FOLDER / FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature, inputs in requests:
+            writer.write(prediction_log(model, signature, inputs))
+    return file
+
+
+def prediction_log(model: str, signature: str, inputs: Mapping[str, Any]) -> bytes:
+    """A serialised `PredictionLog` that holds one `PredictRequest`."""
+    spec = _field(NAME, model.encode()) + _field(SIGNATURE_NAME, signature.encode())
+    request = _field(MODEL_SPEC, spec)
+    for name, value in inputs.items():
+        tensor = tf.make_tensor_proto(value).SerializeToString()
+        request += _field(INPUTS, _field(KEY, name.encode()) + _field(VALUE, tensor))
+    return _field(PREDICT_LOG, _field(REQUEST, request))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes, a string or a message: its tag, the length and the content."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    digits = bytearray()
+    while value >= 128:
+        digits.append(value % 128 | 128)
+        value //= 128
+    return bytes([*digits, value])

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from keras_unet.geometry import Geometry, TilePlan, plan_tiles
+from keras_unet.geometry.base import Geometry
+from keras_unet.geometry.tiles import TilePlan, plan_tiles
 
 if TYPE_CHECKING:
     import keras

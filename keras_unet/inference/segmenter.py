@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet.data import resolution as grids
-from keras_unet.geometry import Geometry, TilePlan, plan_tiles
+from keras_unet.geometry.base import Geometry
+from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
+from keras_unet.geometry.window import geometry_from_config
 from keras_unet.inference import presets, storage
-from keras_unet.inference.augmentation import views
-from keras_unet.inference.evaluation import evaluate
-from keras_unet.inference.images import as_image
 from keras_unet.inference.memory import DEFAULT_LIMIT, estimate_memory, plan_within
-from keras_unet.inference.segmentation import Segmentation
-from keras_unet.inference.tiling import Progress, plan_fixed, predict_tiles
-from keras_unet.window_geometry import geometry_from_config
+from keras_unet.inference.preparation import as_image
+from keras_unet.inference.tiling import Progress, predict_tiles
+from keras_unet.inference.views import views
+from keras_unet.segmentation import Segmentation
 
 if TYPE_CHECKING:
     import keras
 
-    from keras_unet.data.normalization import Normalization
-    from keras_unet.data.sample import Sample
+    from keras_unet.normalization import Normalization
+    from keras_unet.sample import Sample
     from keras_unet.targets.base import Target
 
 AVERAGES = ("probabilities", "scores")
@@ -66,7 +66,7 @@ class Segmenter:
         batch_size: Number of tiles that run at once. Defaults to None: small tiles together up to
             2**20 pixels, large ones singly.
         tta: Test-time augmentation: None, `"flips"`, `"d4"` or `"paper7"`; see
-            `keras_unet.inference.augmentation.views`. Defaults to None.
+            `keras_unet.inference.views.views`. Defaults to None.
         average: What is averaged over the views: `"probabilities"`, or `"scores"`, the logits, as
             in the authors' released code. Defaults to `"probabilities"`.
         class_names: Names of the classes, in order. Defaults to None: background and object for
@@ -172,7 +172,7 @@ class Segmenter:
     @cached_property
     def tile_scores(self) -> Callable[[np.ndarray], np.ndarray]:
         """The network as a function: normalised tiles `(batch, *tile_shape, C)` -> logits."""
-        from keras_unet.inference.runner import Runner
+        from keras_unet.inference.engines.keras_engine import Runner
 
         return Runner(self.model)
 
@@ -245,7 +245,9 @@ class Segmenter:
         Raises:
             ValueError: If there is no sample, or one does not fit; the message names it.
         """
-        return evaluate(self.predict, samples, self.class_names)
+        from keras_unet.evaluation.scores import evaluate_samples
+
+        return evaluate_samples(self.predict, samples, self.class_names)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Writes `segmenter.json` and `model.keras` into a folder.
@@ -288,7 +290,7 @@ class Segmenter:
     @classmethod
     def _from_config(cls, model: keras.Model, config: dict[str, Any], origin: Any) -> Segmenter:
         from keras_unet import targets
-        from keras_unet.data.normalization import Normalization
+        from keras_unet.normalization import Normalization
 
         try:
             parts = {
@@ -327,6 +329,18 @@ OPTIONS = ("resolution", "max_tile", "memory_limit", "batch_size", "tta", "avera
 """Arguments that are plain values and are stored under their names."""
 
 
+def load_segmenter(
+    run: str | Path | Segmenter, tta: str | None = None, max_tile: int | None = None
+) -> Segmenter:
+    """The segmenter of a run folder, with other test-time augmentation and tiles where given."""
+    segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run)
+    if tta is not None:
+        segmenter.tta = tta
+    if max_tile is not None:
+        segmenter.max_tile = max_tile
+    return segmenter
+
+
 def _geometry_of(model: keras.Model, geometry: Geometry | None) -> Geometry:
     geometry = geometry or getattr(model, "geometry", None)
     if geometry is None:
@@ -356,7 +370,7 @@ def _default_target(model: keras.Model) -> Target:
 
 
 def _default_normalization() -> Normalization:
-    from keras_unet.data.normalization import Normalization
+    from keras_unet.normalization import Normalization
 
     return Normalization()
 

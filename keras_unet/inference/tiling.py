@@ -7,12 +7,13 @@ sliced (arrays, memory maps, zarr and dask arrays).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from keras_unet.geometry import Geometry, Interval, Tile, TilePlan
+from keras_unet.geometry.base import Interval
+from keras_unet.geometry.tiles import Tile, TilePlan
 
 Progress = Callable[[int, int], object]
 """Called with the numbers of finished and of all tiles."""
@@ -149,34 +150,6 @@ def predict_tiles(
         if progress is not None:
             progress(done, len(plan))
     return out
-
-
-def plan_fixed(shape: Sequence[int], geometry: Geometry, tile_shape: Sequence[int]) -> TilePlan:
-    """Plans tiles of exactly one shape, for networks that take no other.
-
-    Args:
-        shape: Spatial shape of the image.
-        geometry: The network's geometry.
-        tile_shape: Input shape of every tile.
-
-    Returns:
-        A `TilePlan`.
-
-    Raises:
-        ValueError: If the tile is not legal, or holds nothing besides its context.
-    """
-    stride, context = geometry.stride, 2 * geometry.margin
-    for size in tile_shape:
-        geometry.check(size)
-    step = tuple((size - context) // stride * stride for size in tile_shape)
-    if min(step) < stride:
-        raise ValueError(
-            f"tiles need more than {context} pixels of context and one step of {stride}; build the "
-            "network for any size, input_shape=(None, ..., channels), and set its weights. "
-            f"Received: tile_shape={tuple(tile_shape)}"
-        )
-    counts = tuple(-(-size // part) for size, part in zip(shape, step, strict=True))
-    return TilePlan(tuple(shape), tuple(tile_shape), counts, step, geometry)
 
 
 def _chunks(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_unet import warp
-from keras_unet.warp import Range, SpatialRanges
+from keras_unet.augmentation import field
+from keras_unet.augmentation.ranges import Range, SpatialRanges
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
@@ -149,15 +149,15 @@ class RandomWarp(keras.layers.Layer):
             1 - 2 * ops.cast(uniform[3 + axis] < 0.5 * flip, "float32")
             for axis, flip in enumerate(ranges.per_axis("flip", rank))
         ]
-        affine = warp.matrix(
+        affine = field.matrix(
             rank, ops.cos(angle), ops.sin(angle), turns, flips, self._between("scale", uniform[2])
         )
-        field = self._field(batch, spatial, offsets)
+        displaced = self._field(batch, spatial, offsets)
         shifts = [
-            field[:, axis] + self._between("shift", uniform[6 + axis]) + middle[axis]
+            displaced[:, axis] + self._between("shift", uniform[6 + axis]) + middle[axis]
             for axis in range(rank)
         ]
-        return warp.coordinates(affine, [_tensor(line) for line in offsets], shifts)
+        return field.coordinates(affine, [_tensor(line) for line in offsets], shifts)
 
     def _between(self, name: str, uniform: Any) -> Any:
         low, high = self._ranges.range_of(name)
@@ -171,17 +171,17 @@ class RandomWarp(keras.layers.Layer):
         sigma, grid = (self._ranges.per_axis(name, rank) for name in ("sigma", "grid"))
         sizes = [_float(size) for size in spatial]
         bases = [
-            _tensor(warp.basis(warp.knot_units(line, size, points), points, kind))
+            _tensor(field.basis(field.knot_units(line, size, points), points, kind))
             for line, size, points in zip(offsets, sizes, grid, strict=True)
         ]
         strengths = [
-            ops.minimum(_tensor(s), warp.largest_sigma(size, points, kind))
+            ops.minimum(_tensor(s), field.largest_sigma(size, points, kind))
             for s, size, points in zip(sigma, sizes, grid, strict=True)
         ]
-        shape = (batch, rank, *(warp.knot_count(points, kind) for points in grid))
+        shape = (batch, rank, *(field.knot_count(points, kind) for points in grid))
         knots = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
         strength = ops.reshape(ops.stack(strengths), (-1,) + (1,) * rank)
-        return warp.displacement(strength * knots, bases)
+        return field.displacement(strength * knots, bases)
 
 
 def _linear(pixels: Any, positions: list[Any], spatial: list[Any]) -> Any:
@@ -219,7 +219,7 @@ class _Flat:
         rank = len(self.spatial)
         index = ops.reshape(ops.arange(self.batch, dtype="int32"), (-1,) + (1,) * rank)
         for size, line in zip(self.spatial, whole, strict=True):
-            index = index * size + ops.cast(warp.mirror_fold(line, _float(size)), "int32")
+            index = index * size + ops.cast(field.mirror_fold(line, _float(size)), "int32")
         return ops.take(self.pixels, index, axis=0)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_unet.losses.pixel_loss import PixelLoss
-from keras_unet.losses.pixels import check_class_weights
+from keras_unet.losses.pixels import PixelLoss, check_class_weights
 from keras_unet.losses.soft_dice import SoftDice
 from keras_unet.losses.weighted_crossentropy import WeightedCrossentropy
 

@@ -8,8 +8,7 @@ import keras
 from keras import ops
 
 from keras_unet.losses import replicas
-from keras_unet.losses.pixel_loss import PixelLoss
-from keras_unet.losses.pixels import labels_and_weights
+from keras_unet.losses.pixels import PixelLoss, labels_and_weights
 from keras_unet.losses.weighted_crossentropy import pixel_crossentropy
 
 Tensor = Any

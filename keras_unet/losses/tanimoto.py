@@ -9,8 +9,7 @@ import keras
 from keras import ops
 
 from keras_unet.losses import replicas
-from keras_unet.losses.pixel_loss import PixelLoss
-from keras_unet.losses.pixels import check_num_class_weights, labels_and_weights
+from keras_unet.losses.pixels import PixelLoss, check_num_class_weights, labels_and_weights
 
 Tensor = Any
 

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet.losses.pixel_loss import PixelLoss
-from keras_unet.losses.pixels import labels_and_weights
+from keras_unet.losses.pixels import PixelLoss, labels_and_weights
 from keras_unet.losses.tanimoto import tanimoto_share, tanimoto_with_dual
 
 Tensor = Any

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_unet.geometry import Geometry
+from keras_unet.geometry.base import Geometry
 from keras_unet.layers.mirror_padding import MirrorPadding
 from keras_unet.layers.start_crop import StartCrop
 

@@ -7,17 +7,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unet.geometry.window import Reads, WindowGeometry, convolution, margin_of, up_convolution
 from keras_unet.layers.bilinear_up_convolution import BilinearUpConvolution, bilinear_kernel
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.checks import check_choice, check_input_shape, check_positive, check_rate
-from keras_unet.models.segmentation_model import SegmentationModel
-from keras_unet.window_geometry import (
-    Reads,
-    WindowGeometry,
-    convolution,
-    margin_of,
-    up_convolution,
+from keras_unet.models.segmentation_model import (
+    SegmentationModel,
+    check_choice,
+    check_input_shape,
+    check_positive,
+    check_rate,
 )
 
 VARIANTS = ("32s", "16s", "8s")

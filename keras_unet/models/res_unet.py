@@ -6,12 +6,16 @@ from typing import Any
 
 import keras
 
+from keras_unet.geometry.window import WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.layers.channel_shortcut import ChannelShortcut
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.checks import check_choice, check_input_shape, check_positive
-from keras_unet.models.segmentation_model import SegmentationModel
-from keras_unet.window_geometry import WindowGeometry, convolution, margin_of, upsampling
+from keras_unet.models.segmentation_model import (
+    SegmentationModel,
+    check_choice,
+    check_input_shape,
+    check_positive,
+)
 
 SHORTCUTS = ("projection", "identity")
 

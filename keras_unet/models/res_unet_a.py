@@ -6,16 +6,14 @@ from typing import Any
 
 import keras
 
+from keras_unet.geometry.window import Reads, WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.atrous_blocks import AtrousBlocks
-from keras_unet.models.checks import check_choice, check_input_shape, check_positive
-from keras_unet.models.segmentation_model import SegmentationModel
-from keras_unet.window_geometry import (
-    Reads,
-    WindowGeometry,
-    convolution,
-    margin_of,
-    upsampling,
+from keras_unet.models.segmentation_model import (
+    SegmentationModel,
+    check_choice,
+    check_input_shape,
+    check_positive,
 )
 
 _ALL, _THREE, _NEAR, _ONE = (1, 3, 15, 31), (1, 3, 15), (1, 3, 5), (1,)

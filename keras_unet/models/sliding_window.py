@@ -6,12 +6,16 @@ from typing import Any
 
 import keras
 
+from keras_unet.geometry.window import WindowGeometry
 from keras_unet.layers.dilated_max_pooling import DilatedMaxPooling
 from keras_unet.models.any_size import image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.checks import check_input_shape, check_positive, check_rate
-from keras_unet.models.segmentation_model import SegmentationModel
-from keras_unet.window_geometry import WindowGeometry
+from keras_unet.models.segmentation_model import (
+    SegmentationModel,
+    check_input_shape,
+    check_positive,
+    check_rate,
+)
 
 KERNELS = (4, 5, 4, 4)
 """Sizes of the convolutions, each followed by a pooling of 2."""

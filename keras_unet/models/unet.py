@@ -6,11 +6,16 @@ from typing import Any
 
 import keras
 
-from keras_unet.geometry import UNetGeometry
+from keras_unet.geometry.unet import UNetGeometry
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.checks import check_choice, check_input_shape, check_positive, check_rate
-from keras_unet.models.segmentation_model import SegmentationModel
+from keras_unet.models.segmentation_model import (
+    SegmentationModel,
+    check_choice,
+    check_input_shape,
+    check_positive,
+    check_rate,
+)
 
 VARIANTS = ("paper", "release2015")
 UPSAMPLINGS = ("transpose", "bilinear")

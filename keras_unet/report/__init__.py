@@ -6,8 +6,9 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Report": "html",
-        "run_demo": "demo",
-        "write_run_report": "run",
+        "predict_files": "results",
+        "write_error_pictures": "error_pictures",
+        "write_run_report": "run_report",
     },
     submodules=("charts", "pictures"),
 )

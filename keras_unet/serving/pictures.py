@@ -31,7 +31,7 @@ def encoded(image: bytes | str | os.PathLike | np.ndarray) -> bytes:
         path = Path(image)
         if path.suffix.lower() in ENCODED_ENDINGS:
             return path.read_bytes()
-        from keras_unet.data.reading import read_image
+        from keras_unet.files.reading import read_image
 
         image = read_image(path)
     import cv2

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from keras_unet.serving import contract, page_files
+from keras_unet.serving import contract
+from keras_unet.serving import page_routes as page_routes
 from keras_unet.serving.contract import ServingError
 from keras_unet.serving.rest_paths import (
     BadVersion,
@@ -91,24 +92,24 @@ class RestInterface:
 
     async def _page_config(self, _: web.Request) -> web.Response:
         try:
-            config = await self._work(lambda: page_files.config(self._store))
+            config = await self._work(lambda: page_routes.config(self._store))
         except ServingError as error:
             return _failed(error)
-        return _json(config, headers=page_files.HEADERS)
+        return _json(config, headers=page_routes.HEADERS)
 
     async def _page_segment(self, request: web.Request) -> web.Response:
         async def answer(seen: Request) -> web.Response:
             body = await self._body(request)
-            found = await self._work(lambda: page_files.segment(self._store, body))
+            found = await self._work(lambda: page_routes.segment(self._store, body))
             return web.Response(body=found, content_type="image/png")
 
         return await self._answer("page", answer)
 
     async def _page_file(self, request: web.Request) -> web.StreamResponse:
-        file = page_files.find(request.match_info["file"])
+        file = page_routes.find(request.match_info["file"])
         if file is None:
             return web.Response(status=404)
-        return web.FileResponse(file, headers=page_files.HEADERS)
+        return web.FileResponse(file, headers=page_routes.HEADERS)
 
     async def _interface(self, request: web.Request) -> web.Response:
         path = request.rel_url.raw_path

@@ -96,3 +96,13 @@ class Target(ABC):
     def from_config(cls, config: dict[str, Any]) -> Target:
         """Makes the target from `get_config`."""
         return cls(**config)
+
+
+def check_channels(values: np.ndarray, channels: int, name: str) -> np.ndarray:
+    """`values` as float32; raises a `ValueError` unless the last axis has `channels` entries."""
+    values = np.asarray(values, np.float32)
+    if values.ndim < 2 or values.shape[-1] != channels:
+        raise ValueError(
+            f"{name} must be (*spatial, {channels}). Received: {name}.shape={values.shape}"
+        )
+    return values

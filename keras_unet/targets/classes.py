@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.targets.base import Decoded, Target
-from keras_unet.targets.checks import (
-    as_instances,
-    check_channels,
-    check_components,
-    check_spacing,
-)
-from keras_unet.targets.labelling import connected_components
-from keras_unet.targets.separation import close_gaps, separate_touching
+from keras_unet.objects.instance_maps import as_instances, check_spacing
+from keras_unet.objects.labelling import check_components, connected_components
+from keras_unet.objects.separation import close_gaps, separate_touching
+from keras_unet.targets.base import Decoded, Target, check_channels
 from keras_unet.targets.weights import WEIGHT_PRESETS, weight_map, weight_reach
 
 if TYPE_CHECKING:

@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.targets.base import Decoded, Target
-from keras_unet.targets.checks import (
-    as_instances,
-    check_channels,
-    check_components,
-    check_spacing,
-)
-from keras_unet.targets.distance import two_nearest_squares
-from keras_unet.targets.labelling import (
-    connected_components,
-    dense_ids,
-    remove_small,
-    watershed_from_seeds,
-)
+from keras_unet.objects.distance import two_nearest_squares
+from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, remove_small
+from keras_unet.objects.labelling import check_components, connected_components
+from keras_unet.objects.watershed import watershed_from_seeds
+from keras_unet.targets.base import Decoded, Target, check_channels
 
 if TYPE_CHECKING:
     import keras
@@ -205,7 +196,7 @@ class SeedTarget(Target):
 
     def metrics(self) -> Sequence[keras.metrics.Metric]:
         """Mean intersection over union of background and foreground."""
-        from keras_unet.targets.seed_metrics import ForegroundIoU
+        from keras_unet.metrics.foreground_iou import ForegroundIoU
 
         return [ForegroundIoU(ignore_class=self.ignore_class, name="iou")]
 

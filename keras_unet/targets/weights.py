@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet.targets.checks import as_instances
-from keras_unet.targets.distance import two_nearest_squares
+from keras_unet.objects.distance import two_nearest_squares
+from keras_unet.objects.instance_maps import as_instances
 
 ClassWeights = Mapping[int, float] | Sequence[float]
 

@@ -15,8 +15,8 @@ import keras
 from keras_unet.training.checkpoint import TrainingState, as_numpy, write_atomically
 
 if TYPE_CHECKING:
-    from keras_unet.data.sample import Sample
     from keras_unet.inference.segmenter import Segmenter
+    from keras_unet.sample import Sample
 
 
 class CountSteps(keras.callbacks.Callback):

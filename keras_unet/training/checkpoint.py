@@ -15,7 +15,7 @@ from typing import IO, Any
 import keras
 import numpy as np
 
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 
 logger = logging.getLogger("keras_unet")
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from keras_unet import models, targets
 from keras_unet.data.resolution import per_axis, resize_sample
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 from keras_unet.targets.base import Target
-from keras_unet.training.checks import (
+from keras_unet.training.recipe import Recipe
+from keras_unet.training.sample_checks import (
     ClassTable,
     check_like,
     check_samples,
@@ -23,7 +24,6 @@ from keras_unet.training.checks import (
     warn_lost_objects,
     warn_samples,
 )
-from keras_unet.training.recipe import Recipe
 
 logger = logging.getLogger("keras_unet")
 

@@ -10,14 +10,14 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from keras_unet.data.augmentation import Augmentation
-from keras_unet.data.normalization import Normalization
+from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.data.pipeline import training_dataset
 from keras_unet.data.resolution import resolution_text
-from keras_unet.data.sample import Sample
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.losses import DeepSupervision
 from keras_unet.metrics import MeanOfHeads
+from keras_unet.normalization import Normalization
+from keras_unet.sample import Sample
 from keras_unet.training.callbacks import (
     AverageWeights,
     CountSteps,

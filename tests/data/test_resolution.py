@@ -12,7 +12,7 @@ from keras_unet.data.resolution import (
     resize_sample,
     working_shape,
 )
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 
 pytestmark = pytest.mark.core
 

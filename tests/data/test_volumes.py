@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_unet import Sample, UNetGeometry, warp
+from keras_unet import Sample, UNetGeometry
+from keras_unet.augmentation import field as warp
 from keras_unet.data import Augmentation, training_dataset
 
 STILL = {"sigma": 0, "flip": False, "gamma": 1, "gain": 1, "offset": 0, "rotation": 0}

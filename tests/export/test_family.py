@@ -41,7 +41,7 @@ def test_saved_model(segmenter, tmp_path):
 
 def test_tflite(segmenter, tmp_path):
     pytest.importorskip("ai_edge_litert")
-    from keras_unet.export.tflite_segmenter import TFLiteSegmenter
+    from keras_unet.export import TFLiteSegmenter
 
     found = TFLiteSegmenter(tflite(segmenter, tmp_path / "cells.tflite")).predict(IMAGE)
     expected = segmenter.predict(IMAGE)

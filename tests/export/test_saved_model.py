@@ -8,9 +8,9 @@ import tensorflow as tf
 from export_cases import make, picture
 
 import keras_unet as ku
-from keras_unet.data.normalization import Normalization
-from keras_unet.export import core_ops, warmup
+from keras_unet.export import to_saved_model
 from keras_unet.export.to_saved_model import saved_model
+from keras_unet.normalization import Normalization
 from keras_unet.targets import ClassTarget, SeedTarget
 
 SIZES = [(1, 1), (1, 9), (4, 4), (37, 50), (64, 61), (97, 131)]
@@ -128,7 +128,7 @@ def test_contrast(name, grey, grey_signatures):
 
 
 def test_large_float_image_is_sampled_in_the_same_way(monkeypatch, tmp_path):
-    monkeypatch.setattr("keras_unet.data.normalization.MAX_VALUES", 500)
+    monkeypatch.setattr("keras_unet.normalization.MAX_VALUES", 500)
     monkeypatch.setattr("keras_unet.export.graph_normalization.MAX_VALUES", 500)
     segmenter = make(depth=1)
     image = picture(61, 47).astype(np.float32)
@@ -220,9 +220,9 @@ def test_no_path_of_this_machine(grey_version):
 
 
 def test_core_operations_only(grey_version):
-    found = core_ops.operations(grey_version)
+    found = to_saved_model.operations(grey_version)
     assert {"Conv2D", "DecodeImage", "EnsureShape"} <= found
-    core_ops.check_core(grey_version)
+    to_saved_model.check_core(grey_version)
 
 
 def test_python_functions_are_refused(tmp_path):
@@ -233,7 +233,7 @@ def test_python_functions_are_refused(tmp_path):
     )
     tf.saved_model.save(module, str(tmp_path), signatures={"run": module.run})
     with pytest.raises(ValueError, match=r"no Python function.*PyFunc"):
-        core_ops.check_core(tmp_path)
+        to_saved_model.check_core(tmp_path)
 
 
 def test_versions(tmp_path):
@@ -286,10 +286,10 @@ def test_failing_replacement_keeps_the_old_version(tmp_path, monkeypatch):
 def test_warmup(grey_version, grey_signatures):
     """Read and replayed with TensorFlow Serving's own messages."""
     apis = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    file = grey_version / warmup.FOLDER / warmup.FILE
+    file = grey_version / to_saved_model.FOLDER / to_saved_model.FILE
     records = [record.numpy() for record in tf.data.TFRecordDataset(str(file))]
     requests = [apis.PredictionLog.FromString(record).predict_log.request for record in records]
-    assert len(requests) <= warmup.MAX_RECORDS
+    assert len(requests) <= to_saved_model.MAX_RECORDS
     assert {request.model_spec.name for request in requests} == {"cells"}
     assert {request.model_spec.signature_name for request in requests} == set(grey_signatures)
     for request in requests:
@@ -300,7 +300,7 @@ def test_warmup(grey_version, grey_signatures):
 
 def test_long_warmup_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"up to 1000 warm-up requests.*fewer warmup_sizes"):
-        warmup.write_warmup(tmp_path, "m", [("metadata", {"query": [b""]})] * 1001)
+        to_saved_model.write_warmup(tmp_path, "m", [("metadata", {"query": [b""]})] * 1001)
 
 
 # === What is refused ===

@@ -7,13 +7,12 @@ import pytest
 from export_cases import make, picture
 
 import keras_unet as ku
-from keras_unet.data.normalization import Normalization
-from keras_unet.export.calibration import MAX_TILES, calibration_tiles
-from keras_unet.export.to_tflite import tflite
+from keras_unet.export import TFLiteSegmenter
+from keras_unet.export.to_tflite import MAX_TILES, calibration_tiles, tflite
+from keras_unet.normalization import Normalization
 from keras_unet.targets import ClassTarget, SeedTarget
 
 litert = pytest.importorskip("ai_edge_litert.interpreter")
-from keras_unet.export.tflite_segmenter import TFLiteSegmenter  # noqa: E402
 
 IMAGE = picture(70, 93)
 SAMPLES = [picture(64, 80, seed=seed) for seed in range(4)]

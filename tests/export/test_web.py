@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
-from keras_unet.export.to_web import PAGE, web
-from keras_unet.export.web_runtime import install_runtime
+from keras_unet.export.to_web import PAGE, install_runtime, web
 from keras_unet.targets import ClassTarget
 
 pytestmark = pytest.mark.skipif(not PAGE.is_dir(), reason="the page is not in this checkout")

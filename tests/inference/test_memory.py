@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unet.geometry import UNetGeometry, plan_tiles
+from keras_unet.geometry.tiles import plan_tiles
+from keras_unet.geometry.unet import UNetGeometry
 from keras_unet.inference.memory import estimate_memory, plan_within
 from keras_unet.inference.tiling import predict_tiles
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from keras_unet.geometry import UNetGeometry, plan_tiles
-from keras_unet.inference.tiling import plan_fixed, predict_tiles, read_tile, run_tiles
+from keras_unet.geometry.tiles import plan_fixed, plan_tiles
+from keras_unet.geometry.unet import UNetGeometry
+from keras_unet.inference.tiling import predict_tiles, read_tile, run_tiles
 
 pytestmark = pytest.mark.core
 

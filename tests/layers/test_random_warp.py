@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_unet import warp
+from keras_unet.augmentation import field as warp
 from keras_unet.layers import RandomWarp
 
 pytestmark = [pytest.mark.core, pytest.mark.backend]

@@ -76,9 +76,9 @@ def test_ill_arguments(call, message):
 
 @pytest.mark.parametrize("kind", ["instances", "classes"])
 def test_the_report_of_a_volume(kind):
-    from keras_unet.inference.segmentation import Segmentation
     from keras_unet.report.html import Report
-    from keras_unet.report.run import add_volume
+    from keras_unet.report.run_report import add_volume
+    from keras_unet.segmentation import Segmentation
 
     sample = Sample(IMAGE, **{kind: CUBE})
     probabilities = np.eye(4, dtype=np.float32)[CUBE]

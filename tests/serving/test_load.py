@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-FOLDER = Path(__file__).resolve().parents[2] / "serving"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "serving"
 
 
 def run(*arguments, timeout=120):

@@ -11,13 +11,14 @@ import pytest
 from scipy import ndimage
 
 import keras_unet
-from keras_unet.data.normalization import Normalization
-from keras_unet.geometry import UNetGeometry
-from keras_unet.inference.tiling import plan_fixed, predict_tiles
+from keras_unet.geometry.tiles import plan_fixed
+from keras_unet.geometry.unet import UNetGeometry
+from keras_unet.inference.tiling import predict_tiles
+from keras_unet.normalization import Normalization
+from keras_unet.objects.labelling import connected_components
 from keras_unet.targets import ClassTarget, SeedTarget
-from keras_unet.targets.labelling import connected_components
 
-PAGE = Path(keras_unet.__file__).parent / "serving" / "page"
+PAGE = Path(keras_unet.__file__).parent / "page"
 NODE = shutil.which("node")
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node.js is not installed")

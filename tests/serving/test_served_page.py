@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
-from keras_unet.data.reading import read_image
+from keras_unet.files.reading import read_image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]

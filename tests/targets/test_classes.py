@@ -1,14 +1,9 @@
 import numpy as np
 import pytest
 
-from keras_unet.data.sample import Sample
-from keras_unet.targets import (
-    ClassTarget,
-    connected_components,
-    separate_touching,
-    weight_map,
-    weight_reach,
-)
+from keras_unet.objects import connected_components, separate_touching
+from keras_unet.sample import Sample
+from keras_unet.targets import ClassTarget, weight_map, weight_reach
 
 pytestmark = pytest.mark.core
 

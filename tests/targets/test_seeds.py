@@ -3,7 +3,8 @@ import pytest
 from nearest_cells import random_cells
 from scipy import ndimage
 
-from keras_unet.targets import SeedTarget, connected_components
+from keras_unet.objects import connected_components
+from keras_unet.targets import SeedTarget
 
 pytestmark = pytest.mark.core
 

@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 from keras_unet.losses.seed_distance import SeedDistance
+from keras_unet.metrics.foreground_iou import ForegroundIoU
 from keras_unet.targets import ClassTarget, SeedTarget
-from keras_unet.targets.seed_metrics import ForegroundIoU
 
 pytestmark = [pytest.mark.core, pytest.mark.backend]
 

@@ -6,13 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nearest_cells import naive_distances, random_cells
 
-from keras_unet.targets import (
-    WEIGHT_PRESETS,
-    separate_touching,
-    two_nearest_distances,
-    weight_map,
-    weight_reach,
-)
+from keras_unet.objects import separate_touching, two_nearest_distances
+from keras_unet.targets import WEIGHT_PRESETS, weight_map, weight_reach
 
 pytestmark = pytest.mark.core
 

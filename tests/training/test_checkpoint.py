@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 from keras_unet.training.checkpoint import (
     TrainingState,
     as_numpy,

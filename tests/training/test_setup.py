@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 from keras_unet.training.recipe import Recipe
 from keras_unet.training.setup import Setup, build_network, make_target, split_samples
 

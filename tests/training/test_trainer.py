@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
-from keras_unet.data.sample import Sample
+from keras_unet.sample import Sample
 from keras_unet.training import Recipe, train
 from keras_unet.training.checkpoint import checksum, latest_checkpoint
 

@@ -1,0 +1,1 @@
+"""Random changes of an image and its labels: one spatial field, one resampling, grey values."""

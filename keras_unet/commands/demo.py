@@ -1,0 +1,90 @@
+"""The demo: train on synthetic cells, segment unseen images, write a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_unet.data.synthetic import synthetic_cells
+from keras_unet.report.run_report import write_run_report
+from keras_unet.training.recipe import Recipe
+from keras_unet.training.trainer import train
+
+UNSEEN = 10_000
+"""Added to the seed for images that the training never sees."""
+
+
+class Demo(NamedTuple):
+    """What the demo gives.
+
+    Attributes:
+        scores: Scores on unseen images.
+        report: Path of the HTML report.
+    """
+
+    scores: dict[str, float]
+    report: Path
+
+
+def demo_recipe(steps: int | None = None, seed: int = 0) -> Recipe:
+    """A narrow U-Net that learns touching cells in about a minute on two cores.
+
+    Valid convolutions, border weights and elastic deformation as in the paper; width 16 and depth 3
+    for speed.
+    """
+    return Recipe(
+        filters=16,
+        depth=3,
+        padding="valid",
+        normalization=None,
+        target_options={"weights": "paper"},
+        augmentation={"sigma": 4.0},
+        tile=204,
+        batch_size=4,
+        steps=steps or 400,
+        validate_every=50,
+        learning_rate=2e-3,
+        ema=0.98,
+        seed=seed,
+        tensorboard=False,
+    )
+
+
+def run_demo(out: str | Path, steps: int | None = None, seed: int = 0) -> Demo:
+    """Trains, evaluates on unseen images, segments one larger than the tile, writes the report.
+
+    Args:
+        out: Folder; the run goes to `out/run`, the report to `out/run/report.html`.
+        steps: Training steps. Defaults to None, those of `demo_recipe`.
+        seed: Seed of the cells and of the training. Defaults to 0.
+
+    Returns:
+        Scores and the report's path.
+    """
+    run = Path(out) / "run"
+    samples = synthetic_cells(12, shape=(256, 256), seed=seed)
+    validation = synthetic_cells(2, shape=(256, 256), seed=seed + 2 * UNSEEN)
+    unseen = synthetic_cells(6, shape=(256, 256), seed=seed + UNSEEN)
+    (large,) = synthetic_cells(1, shape=(600, 900), seed=seed + 3 * UNSEEN)
+    segmenter = train(
+        samples, recipe=demo_recipe(steps, seed), out=run, validation=validation, resume=False
+    )
+    segmenter.max_tile = 412  # small, so that the large image takes several tiles
+    scores = segmenter.evaluate([*unseen, large])
+    shown = {
+        "mean IoU": scores["mean_iou"],
+        "foreground IoU": scores["foreground_iou"],
+        "pixel error": scores["pixel_error"],
+        "instance SEG": scores["seg"],
+        "instances F1": scores["f1"],
+        "instances": f"{scores['pred_count']} found, {scores['true_count']} true",
+    }
+    report = write_run_report(
+        run,
+        segmenter,
+        [*unseen[:3], large.replace(name="larger than the tile")],
+        scores=shown,
+        title="keras_unet demo: touching synthetic cells",
+        note="Trained on 12 synthetic images; all images below were never seen in training.",
+    )
+    return Demo(shown, report)

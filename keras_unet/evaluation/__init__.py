@@ -1,0 +1,16 @@
+"""Scores: of a segmenter, of predictions of any program in files, by the field's measures."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "confusion_matrix": "scores",
+        "evaluate_samples": "scores",
+        "instance_measures": "scores",
+        "instance_scores": "scores",
+        "pixel_scores": "scores",
+        "read_predictions": "predictions",
+        "score": "scores",
+    },
+)

@@ -1,0 +1,1 @@
+"""Files: bytes to arrays and back. Knows images and label maps, no samples."""

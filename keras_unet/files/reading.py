@@ -1,0 +1,201 @@
+"""Reads one image or one label map from a file, with rules that never guess silently."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_unet.files.decoding import decode
+from keras_unet.files.stored import Stored
+
+PathLike = str | os.PathLike[str]
+Colors = Sequence[Sequence[int]] | str | None
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
+
+
+def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None) -> np.ndarray:
+    """Reads an image with its raw numbers: nothing is scaled.
+
+    PNG, JPEG, BMP, NIfTI and TIFF (8, 16, 32 bits, float, grey, RGB, planar, multi-channel) are
+    recognised by their content. An opacity channel is dropped whatever it holds; palettes are
+    expanded to RGB; 1-bit images become 0 and 255; an EXIF orientation is *not* applied, since
+    masks carry none; a TIFF whose zero means white is not inverted.
+
+    Args:
+        path: The file.
+        rank: Spatial axes: 2 for an image, 3 to read NIfTI or the pages of a TIFF as a volume,
+            None for whatever the file holds. Defaults to 2.
+        channels: 1 turns RGB to grey (dtype kept), 3 repeats grey to RGB; other counts must be
+            the file's own. Defaults to None, as stored.
+
+    Returns:
+        `(H, W, C)` or `(D, H, W, C)` array in the file's dtype.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, no image, of another rank, or has NaN or infinite
+            values; the message names it.
+
+    Example:
+        >>> read_image("cell.png").shape  # doctest: +SKIP
+        (512, 512, 1)
+    """
+    stored = decode(path)
+    values = _with_rank(path, stored.values, rank)
+    if stored.palette is not None:
+        values = stored.palette[values[..., 0]]
+    elif stored.alpha:
+        values = values[..., :-1]
+    if values.dtype == bool:
+        values = values.astype(np.uint8) * np.uint8(255)
+    if np.issubdtype(values.dtype, np.complexfloating):
+        raise ValueError(f"{path} holds complex numbers, expected real ones")
+    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+        bad = int(values.size - np.isfinite(values).sum())
+        raise ValueError(f"{path} has {bad} NaN or infinite values; replace them first")
+    return values if channels is None else _to_channels(path, values, channels)
+
+
+def _with_rank(path: PathLike, values: np.ndarray, rank: int | None) -> np.ndarray:
+    if rank not in (None, 2, 3):
+        raise ValueError(f"rank must be 2, 3 or None. Received: rank={rank}")
+    found = values.ndim - 1
+    if found > 3 or (found == 2 and rank == 3):
+        raise ValueError(f"{path} is not a volume. Received: shape={values.shape}")
+    if found == 3 and rank == 2:
+        raise ValueError(
+            f"{path} has {values.shape[0]} pages; read it as a volume with rank=3, or save the "
+            f"pages as files of their own. Received: rank=2 for shape={values.shape}"
+        )
+    return values
+
+
+def _to_channels(path: PathLike, values: np.ndarray, channels: int) -> np.ndarray:
+    found = values.shape[-1]
+    if found == channels:
+        return values
+    if channels == 3 and found == 1:
+        return np.repeat(values, 3, axis=-1)
+    if channels == 1 and found == 3:
+        grey = values @ np.array(LUMA)
+        grey = np.rint(grey) if np.issubdtype(values.dtype, np.integer) else grey
+        return grey.astype(values.dtype)[..., None]
+    raise ValueError(f"{path} has {found} channels. Received: channels={channels}")
+
+
+def read_labels(path: PathLike, colors: Colors = None, rank: int | None = 2) -> np.ndarray:
+    """Reads a label map: instance ids, class numbers or a binary mask, as they are stored.
+
+    Grey images of any depth give their values (1-bit: 0 and 1), palette images their indices,
+    float TIFFs are taken when they hold whole numbers. RGB files whose three channels agree are
+    grey. Coloured ones need `colors`. JPEG is refused: it changes values.
+
+    Args:
+        path: The file.
+        colors: None; or `"ids"`: where a file is coloured, every colour is an id of its own in
+            order of its red, green and blue value, black is 0; or a list of RGB triples: colour
+            k becomes k. Defaults to None.
+        rank: 2, 3 or None as in `read_image`. Defaults to 2.
+
+    Returns:
+        `(H, W)` or `(D, H, W)` int32 array.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or holds anything but labels; the message names the
+            file and what was seen.
+
+    Example:
+        >>> read_labels("mask.png").max()  # doctest: +SKIP
+        57
+    """
+    stored = decode(path)
+    if stored.lossy:
+        raise ValueError(
+            f"{path} is a JPEG, which changes label values; save masks as PNG or TIFF, for "
+            "example write_labels('mask.png', read_image(path, channels=1)[..., 0] > 127)"
+        )
+    values = _with_rank(path, stored.values, rank)
+    if isinstance(colors, str) and colors != "ids":
+        raise ValueError(f"colors must be 'ids' or RGB triples. Received: colors={colors!r}")
+    if colors is None or (colors == "ids" and _is_grey(stored, values)):
+        return _integers(path, _single_channel(path, stored, values))
+    return _encode_colors(path, stored, values, colors)
+
+
+def _is_grey(stored: Stored, values: np.ndarray) -> bool:
+    """Whether all channels but the opacity agree."""
+    colour = values[..., :-1] if stored.alpha else values
+    return all(np.array_equal(colour[..., 0], colour[..., c]) for c in range(1, colour.shape[-1]))
+
+
+def _single_channel(path: PathLike, stored: Stored, values: np.ndarray) -> np.ndarray:
+    colour = values[..., :-1] if stored.alpha else values
+    if stored.alpha and np.ptp(colour) == 0 and np.ptp(values[..., -1]) > 0:
+        raise ValueError(
+            f"{path}: the colours are all the same and only the opacity varies; save the mask as "
+            "a grey image"
+        )
+    if not _is_grey(stored, values):
+        seen = _unique_colors(colour)
+        shown = ", ".join(str(tuple(int(v) for v in c)) for c in seen[:6])
+        raise ValueError(
+            f"{path} holds {len(seen)} colours ({shown}{', ...' if len(seen) > 6 else ''}), not "
+            "labels; say what they mean with colors=[(r, g, b), ...] in order of the class number "
+            "(class_values in read_folder), or colors='ids' if each colour is an object "
+            "(kind='instances')"
+        )
+    first = colour[..., 0]
+    return first // (255 // stored.levels) if stored.levels else first
+
+
+def _integers(path: PathLike, values: np.ndarray) -> np.ndarray:
+    """The values as int32, or an error that shows the first offenders."""
+    if np.issubdtype(values.dtype, np.inexact):
+        broken = values[np.isnan(values) | (np.rint(values) != values)]
+        if broken.size:
+            shown = np.unique(broken)[:5].tolist()
+            raise ValueError(f"{path} must hold whole numbers as labels. Received: {shown}, ...")
+    if values.min() < 0 or values.max() > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"{path} must hold labels in 0..2**31-1. Received: {values.min()}..{values.max()}"
+        )
+    return values.astype(np.int32)
+
+
+def _unique_colors(colour: np.ndarray) -> np.ndarray:
+    return np.unique(colour.reshape(-1, colour.shape[-1]), axis=0)
+
+
+def _encode_colors(
+    path: PathLike, stored: Stored, values: np.ndarray, colors: Colors
+) -> np.ndarray:
+    """RGB triples to their place in `colors`, or to ids where that is "ids"."""
+    if stored.palette is not None:
+        values = stored.palette[values[..., 0]]
+    elif stored.alpha:
+        values = values[..., :-1]
+    if values.shape[-1] == 1:
+        values = np.repeat(values, 3, axis=-1)
+    if values.shape[-1] != 3 or not np.issubdtype(values.dtype, np.unsignedinteger):
+        raise ValueError(
+            f"{path} is not an RGB image. Received: shape={values.shape}, dtype={values.dtype}"
+        )
+    shifts = np.array([2**32, 2**16, 1], np.int64)
+    packed = values.astype(np.int64) @ shifts
+    seen = np.unique(packed)
+    if isinstance(colors, str):
+        return np.searchsorted(np.union1d([0], seen), packed).astype(np.int32)
+    if not colors or any(np.shape(color) != (3,) for color in colors):
+        raise ValueError(f"colors must be 'ids' or RGB triples. Received: colors={colors!r}")
+    codes = np.array(colors, np.int64) @ shifts
+    unknown = np.setdiff1d(seen, codes)
+    if unknown.size:
+        shown = [(int(c >> 32), int(c >> 16 & 65535), int(c & 65535)) for c in unknown[:6]]
+        raise ValueError(f"{path} has {unknown.size} colours that are not in colors: {shown}")
+    order = np.argsort(codes)
+    return order[np.searchsorted(codes[order], packed)].astype(np.int32)

@@ -1,0 +1,1 @@
+"""What runs a tile: Keras on any backend, or an exported file."""

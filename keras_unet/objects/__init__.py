@@ -1,0 +1,17 @@
+"""Instance maps in NumPy: components, watershed, gaps, distances; no Keras, no backend."""
+
+from keras_unet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "close_gaps": "separation",
+        "close_membranes": "membranes",
+        "connected_components": "labelling",
+        "relabel": "instance_maps",
+        "remove_small": "instance_maps",
+        "separate_touching": "separation",
+        "two_nearest_distances": "distance",
+        "watershed_from_seeds": "watershed",
+    },
+)

@@ -1,0 +1,268 @@
+"""What is wrong with samples, found before the first step and said in words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from keras_unet.data.resolution import Resolution, resolution_text
+from keras_unet.geometry.base import Geometry
+from keras_unet.sample import Sample
+
+logger = logging.getLogger("keras_unet")
+
+RARE = 0.001
+"""Share of the annotated pixels below which a class counts as rare."""
+FEW_OBJECTS = 10
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """How often every class occurs in the annotated pixels of some samples.
+
+    Attributes:
+        pixels: Annotated pixels of each class, over all samples.
+        objects: Annotated objects over all samples; None without instances.
+    """
+
+    pixels: tuple[int, ...]
+    objects: int | None
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Share of every class in the annotated pixels."""
+        total = max(sum(self.pixels), 1)
+        return tuple(count / total for count in self.pixels)
+
+    def __str__(self) -> str:
+        rows = [f"class {index}: {share:.2%}" for index, share in enumerate(self.fractions)]
+        if self.objects is not None:
+            rows.append(f"{self.objects} objects")
+        return ", ".join(rows)
+
+
+def count_classes(samples: Sequence[Sample], num_classes: int | None = None) -> ClassTable:
+    """Counts the classes in the annotated pixels of samples.
+
+    Args:
+        samples: Annotated samples.
+        num_classes: Number of classes. Defaults to None: as many as the samples show, at least 2.
+
+    Returns:
+        A `ClassTable`.
+    """
+    counts = np.zeros(num_classes or 2, np.int64)
+    for sample in samples:
+        classes = sample.class_map()
+        values = classes if sample.annotated is None else classes[sample.annotated]
+        found = np.bincount(values.ravel(), minlength=len(counts))
+        counts = np.pad(counts, (0, len(found) - len(counts))) + found
+    return ClassTable(tuple(int(count) for count in counts), count_objects(samples))
+
+
+def count_objects(samples: Sequence[Sample]) -> int | None:
+    """Annotated objects over all samples; None without instances."""
+    maps = [sample.instances for sample in samples if sample.instances is not None]
+    return sum(int((np.unique(ids) > 0).sum()) for ids in maps) if maps else None
+
+
+def check_samples(
+    samples: Sequence[Sample],
+    num_classes: int | None = None,
+    needs_instances: bool = False,
+    role: str = "training",
+) -> ClassTable:
+    """Checks that a network can learn from samples; every message names the sample.
+
+    Args:
+        samples: The samples.
+        num_classes: Number of classes of the target. Defaults to None, as many as there are.
+        needs_instances: Whether the target learns from instances. Defaults to False.
+        role: "training" or "validation", for the messages.
+
+    Returns:
+        A `ClassTable` of them.
+
+    Raises:
+        ValueError: If there is no sample, images differ in rank or channels, an annotation is
+            missing, a class is not below `num_classes`, or no pixel is annotated as foreground.
+    """
+    if not samples:
+        raise ValueError(f"there is no {role} sample. Received: samples={samples!r}")
+    check_like(samples)
+    for index, sample in enumerate(samples):
+        name = _name(sample, index)
+        _check_labels(sample, name, num_classes, needs_instances)
+        if sample.image.min() == sample.image.max():
+            logger.warning("%s: all pixels of the image are %s", name, sample.image.flat[0])
+    table = count_classes(samples, num_classes)
+    if not any(table.pixels[1:]):
+        raise ValueError(
+            f"no pixel of the {len(samples)} {role} samples is annotated as foreground: there is "
+            "nothing to learn. Are the masks the right files, and is 0 the background?"
+        )
+    return table
+
+
+def check_like(samples: Sequence[Sample]) -> None:
+    """Raises a `ValueError` unless all images have the same number of axes and channels."""
+    first = samples[0]
+    for index, sample in enumerate(samples):
+        if (sample.rank, sample.channels) != (first.rank, first.channels):
+            raise ValueError(
+                "all images need the same number of axes and channels: "
+                f"{_name(sample, index)} has shape {sample.image.shape}, {_name(first, 0)} has "
+                f"{first.image.shape}; convert one of them (for example grey to RGB: "
+                "np.repeat(image, 3, axis=-1))"
+            )
+
+
+def _check_labels(
+    sample: Sample, name: str, num_classes: int | None, needs_instances: bool
+) -> None:
+    if sample.instances is None and (needs_instances or sample.classes is None):
+        raise ValueError(
+            f"{name} has no instances{'' if needs_instances else ' and no classes'}; give "
+            "Sample(image, instances=...), one id per object and 0 for the background"
+        )
+    if sample.annotated is not None and not sample.annotated.any():
+        raise ValueError(f"{name} has no annotated pixel; leave it out or set annotated=None")
+    if sample.classes is None:
+        return
+    values = np.unique(sample.classes)
+    if values.tolist() in ([0, 255], [255]):
+        raise ValueError(
+            f"{name}: the classes are {values.tolist()}, which looks like a mask saved as 0/255; "
+            "use classes=(mask > 0), or data.read_folder(..., kind='binary')"
+        )
+    if num_classes is not None and values[-1] >= num_classes:
+        raise ValueError(
+            f"{name}: classes must be 0..{num_classes - 1} for num_classes={num_classes}, but the "
+            f"values are {_short(values)}; raise num_classes or map the values to 0, 1, 2, ..."
+        )
+
+
+def warn_samples(samples: Sequence[Sample], table: ClassTable) -> None:
+    """Logs what is allowed but often a mistake: empty, inverted, merged or rare annotations."""
+    empty = [_name(s, i) for i, s in enumerate(samples) if not s.class_map().any()]
+    if empty:
+        shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
+        logger.warning("%d of %d masks are empty: %s", len(empty), len(samples), shown)
+    for index, sample in enumerate(samples):
+        pieces = _merged_pieces(sample)
+        if pieces > 1:
+            logger.warning(
+                "%s: one instance id for %d separate pieces, as in a binary mask; objects need an "
+                "id each (data.read_folder(..., kind='binary') labels them)",
+                _name(sample, index),
+                pieces,
+            )
+    for index, share in enumerate(table.fractions):
+        if share == 0:
+            logger.warning("class %d does not occur in the training samples", index)
+        elif share < RARE:
+            logger.warning(
+                "class %d has only %.3f %% of the annotated pixels: the network may never predict "
+                "it; class_weights='balanced' raises its weight",
+                index,
+                100 * share,
+            )
+    if table.objects is not None and 0 < table.objects < FEW_OBJECTS:
+        logger.warning(
+            "only %d objects are annotated: expect overfitting, and annotate more if you can",
+            table.objects,
+        )
+
+
+def _merged_pieces(sample: Sample) -> int:
+    """Connected pieces of a sample with a single instance id, else 0."""
+    if sample.instances is None or sample.classes is not None:
+        return 0
+    foreground = sample.instances > 0
+    ids = sample.instances[foreground]
+    if ids.size == 0 or (ids != ids[0]).any():
+        return 0
+    return int(ndimage.label(foreground, np.ones((3,) * sample.rank))[1])
+
+
+def warn_lost_objects(
+    samples: Sequence[Sample], resized: Sequence[Sample], resolution: Resolution
+) -> None:
+    """Logs how many objects are too small for a coarser grid, if any."""
+    before, after = count_objects(samples), count_objects(resized)
+    if before and after is not None and after < before:
+        logger.warning(
+            "%d of %d objects vanish at resolution=%s, they are smaller than a pixel there; a "
+            "higher resolution keeps them",
+            before - after,
+            before,
+            resolution_text(resolution),
+        )
+
+
+def warn_batch_norm(batch_size: int) -> None:
+    """Logs that batch normalisation needs more tiles in a step, where it does."""
+    if batch_size < 4:
+        logger.warning(
+            "batch normalisation over %d tile(s) in a step: training and prediction will differ; "
+            "use batch_size >= 4, normalization='group' or none",
+            batch_size,
+        )
+
+
+def choose_tile(
+    geometry: Geometry, samples: Sequence[Sample], tile: int | Sequence[int] | None
+) -> int | tuple[int, ...]:
+    """The tile's sides: as asked if they are legal, else chosen for the samples.
+
+    Args:
+        geometry: The network's geometry.
+        samples: The training samples at the recipe's resolution, whose pixels are meant here.
+        tile: Side of the input in pixels, one number or one per axis, or None to choose: about 256
+            px of output and no more than the largest image needs; in volumes about 64 px, and along
+            no axis more than the largest volume needs there.
+
+    Returns:
+        A legal side in pixels, or one per axis.
+
+    Raises:
+        ValueError: If `tile` is not legal (the message names the nearest legal sizes) or has
+            another number of axes.
+    """
+    longest = np.max([sample.shape for sample in samples], axis=0).tolist()
+    if isinstance(tile, int) or (tile is None and geometry.rank == 2):
+        longest = [max(longest)]
+    if tile is None:
+        most = 64 if geometry.rank == 3 else 256
+        sides = [geometry.input_size(min(most, size)) for size in longest]
+    else:
+        sides = [tile] if isinstance(tile, int) else list(tile)
+    if len(sides) != len(longest):
+        raise ValueError(
+            f"tile needs one number or {geometry.rank} of them, one per axis. Received: tile={tile}"
+        )
+    for side, size in zip(sides, longest, strict=True):
+        geometry.check(side)
+        output = geometry.output_size(side)
+        if output - geometry.stride >= size:
+            logger.warning(
+                "a tile's output of %d px is larger than every image (at most %d px): the rest is "
+                "mirrored; tile=%d is enough",
+                output,
+                size,
+                geometry.input_size(size),
+            )
+    return sides[0] if len(set(sides)) == 1 else tuple(sides)
+
+
+def _name(sample: Sample, index: int) -> str:
+    return f"sample {index} ({sample.name})" if sample.name else f"sample {index}"
+
+
+def _short(values: np.ndarray) -> str:
+    shown = ", ".join(str(value) for value in values[:8])
+    return shown + (f", ... {values[-1]}" if len(values) > 8 else "")

@@ -39,7 +39,7 @@ def main() -> None:
     training, held_out = read(given.data)
     held_out = held_out[: given.limit]
     segmenter = ku.Segmenter.from_preset("nuclei")
-    segmenter.tta = None
+    segmenter = segmenter.replace(tta=None)
     console = Console(width=100)
     with tempfile.TemporaryDirectory() as folder:
         files = export_all(segmenter, training[:: max(len(training) // 16, 1)][:16], Path(folder))
@@ -89,7 +89,7 @@ def time_all(files: dict[str, Path]) -> dict[str, float]:
     for round_number in range(ROUNDS + 2):
         for name, engine in engines.items():
             start = time.perf_counter()
-            engine.run_tile(tile)
+            engine.tile_probabilities(tile)
             if round_number >= 2:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}

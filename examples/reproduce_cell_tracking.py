@@ -102,7 +102,7 @@ def predict(
     sums: list[Any] = [0] * len(unseen)
     for net in range(given.nets):
         segmenter = ku.train(seen, recipe.replace(seed=recipe.seed + net), out / f"net{net}")
-        segmenter.tta = None if given.tta == "none" else given.tta
+        segmenter = segmenter.replace(tta=None if given.tta == "none" else given.tta)
         for index, sample in enumerate(unseen):
             sums[index] = sums[index] + segmenter.predict(sample.image).probabilities
     masks.mkdir(parents=True, exist_ok=True)

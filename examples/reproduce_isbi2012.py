@@ -134,7 +134,7 @@ def predict_fold(
         segmenter = ku.train(seen, given.recipe.replace(seed=given.recipe.seed + net), run)
         file = run / f"cells-{given.tta}.npy"
         if not file.is_file():
-            segmenter.tta = given.tta
+            segmenter = segmenter.replace(tta=given.tta)
             np.save(file, [segmenter.predict(s.image).probabilities[..., 1] for s in unseen])
         maps.append(np.load(file))
     return np.mean(maps, axis=0, dtype=np.float32)

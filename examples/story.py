@@ -155,7 +155,7 @@ def seconds_of_network(segmenter: ku.Segmenter) -> float:
     """Seconds of the network for 512 x 512 pixels of output in one pass."""
     size = segmenter.geometry.input_size(SIDE)
     batch = np.zeros((1, size, size, segmenter.channels), np.float32)
-    return median_seconds(lambda: segmenter.tile_scores(batch))
+    return median_seconds(lambda: segmenter.engine(batch))
 
 
 def seconds_of_windows(sample: ku.Sample, given: argparse.Namespace) -> float:

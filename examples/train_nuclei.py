@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     given = parse(parser, arguments)
     training, validation, held_out = quick_parts() if given.quick else read_parts(given.data)
     segmenter = ku.train(training, given.recipe, given.out, validation=validation)
-    segmenter.tta = given.tta
-    choose_thresholds(segmenter, validation)
+    segmenter = segmenter.replace(tta=given.tta)
+    segmenter = choose_thresholds(segmenter, validation)
     found = [segmenter.predict(sample.image).instances for sample in held_out]
     rows = {
         "held-out images": scores(held_out, found),
@@ -118,8 +118,8 @@ def scores(samples: Samples, found: list[np.ndarray]) -> dict[str, float]:
     return row
 
 
-def choose_thresholds(segmenter: ku.Segmenter, validation: Samples) -> None:
-    """Sets the decoder's options that give the validation images the best DSB score."""
+def choose_thresholds(segmenter: ku.Segmenter, validation: Samples) -> ku.Segmenter:
+    """With the decoder's options that give the validation images the best DSB score."""
     trues = [sample.instances for sample in validation]
     maps = [segmenter.predict(sample.image).probabilities for sample in validation]
     target, tried = segmenter.target, {}
@@ -129,7 +129,7 @@ def choose_thresholds(segmenter: ku.Segmenter, validation: Samples) -> None:
         found = [decoder.decode(one).instances for one in maps]
         tried[values] = (measures.dsb2018_score(trues, found), decoder)
         print(f"{chosen}: DSB {tried[values][0]:.4f}")
-    segmenter.target = max(tried.values(), key=lambda entry: entry[0])[1]
+    return segmenter.replace(target=max(tried.values(), key=lambda entry: entry[0])[1])
 
 
 def otsu_watershed(image: np.ndarray, radius: int = 5) -> np.ndarray:

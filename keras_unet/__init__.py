@@ -19,7 +19,10 @@ __getattr__, __dir__, __all__ = attach(
         "Segmenter": "inference.segmenter",
         "UNetGeometry": "geometry.unet",
         "WindowGeometry": "geometry.window",
+        "evaluate": "evaluation.evaluate",
         "plan_tiles": "geometry.tiles",
+        "predict_files": "report.results",
+        "presets": "inference.presets",
         "train": "training.trainer",
     },
     submodules=(

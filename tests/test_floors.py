@@ -24,7 +24,7 @@ FLOORS = [
 # A convenience of an object may open a door upstairs, inside a function: (from, to).
 DOORS = {
     ("inference.segmenter", "evaluation.scores"),
-    ("inference.engines.tflite_engine", "evaluation.scores"),
+    ("inference.segmenter", "export.formats"),
 }
 
 # Plain NumPy: usable, and quick to import, without Keras and TensorFlow.

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_unet.evaluation.predictions import Predictions, read_predictions
 from keras_unet.evaluation.scores import instance_measures, instance_scores, score
-from keras_unet.inference.segmenter import Segmenter, load_segmenter
+from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.inference.storage import KNOWN_FILES
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _refuse(source: str | Path | Segmenter, **options: Any) -> None:
 def _predict(
     run: str | Path | Segmenter, samples: Sequence[Sample], tta: str | None, max_tile: int | None
 ) -> Predictions:
-    segmenter = load_segmenter(run, tta, max_tile)
+    segmenter = opened(run, tta=tta, max_tile=max_tile)
     found = []
     for index, sample in enumerate(samples):
         try:

@@ -13,7 +13,6 @@ from keras_unet.export.graph_normalization import normalize
 from keras_unet.export.graph_resizing import resize_image, resize_maps, working_shape
 from keras_unet.export.graph_tiling import Tiler
 from keras_unet.inference.segmenter import BATCH_PIXELS, MAX_BATCH
-from keras_unet.targets import ClassTarget, SeedTarget
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -89,42 +88,15 @@ class SegmenterGraph:
         return found if self.resolution == 1 else resize_maps(found, shape)
 
     def _network(self, tiles: tf.Tensor) -> tf.Tensor:
-        return activate(self.target, self.model(tiles, training=False))
+        return self.target.activate(self.model(tiles, training=False), keras.ops)
 
     def classes(self, probabilities: tf.Tensor) -> tf.Tensor:
         """Class of every pixel, uint8 `(..., *spatial)`, of probabilities with one axis more."""
-        return pixel_classes(self.target, probabilities)
+        return tf.cast(self.target.pixel_classes(probabilities, keras.ops), tf.uint8)
 
     def foreground(self, probabilities: tf.Tensor) -> tf.Tensor:
         """Probability that a pixel is not background, float32."""
-        if isinstance(self.target, SeedTarget):
-            return probabilities[..., 0]
-        return 1 - probabilities[..., 0]
-
-
-def activate(target: ClassTarget | SeedTarget, logits: tf.Tensor) -> tf.Tensor:
-    """The target's `activate`: in float64 inside, so that every library rounds it the same way."""
-    exact = tf.cast(logits, tf.float64)
-    if isinstance(target, SeedTarget):
-        small = tf.exp(-tf.abs(exact[..., 0]))
-        foreground = tf.where(exact[..., 0] < 0, small, 1) / (1 + small)
-        depth = tf.clip_by_value(exact[..., 1], 0, 1)
-        return tf.cast(tf.stack([foreground, depth], axis=-1), tf.float32)
-    shifted = tf.exp(exact - tf.reduce_max(exact, axis=-1, keepdims=True))
-    return tf.cast(shifted / tf.reduce_sum(shifted, axis=-1, keepdims=True), tf.float32)
-
-
-def pixel_classes(target: ClassTarget | SeedTarget, probabilities: tf.Tensor) -> tf.Tensor:
-    """The target's rule for a single pixel, uint8."""
-    p = probabilities
-    if isinstance(target, SeedTarget):
-        return tf.cast(p[..., 0] > target.threshold, tf.uint8)
-    top = tf.reduce_max(p[..., 1:], axis=-1)
-    found = top > target.threshold * (p[..., 0] + top)
-    if target.num_classes == 2:
-        return tf.cast(found, tf.uint8)
-    best = tf.argmax(p[..., 1:], axis=-1, output_type=tf.int32) + 1
-    return tf.cast(tf.where(found, best, 0), tf.uint8)
+        return self.target.foreground(probabilities, keras.ops)
 
 
 def check_exportable(segmenter: Segmenter) -> None:
@@ -135,10 +107,10 @@ def check_exportable(segmenter: Segmenter) -> None:
             f"Received: backend {keras.config.backend()!r}"
         )
     target = segmenter.target
-    if type(target) not in (ClassTarget, SeedTarget) or getattr(target, "num_classes", 2) > 256:
+    if not target.exportable or target.num_classes > 256:
         raise ValueError(
-            "exports know the targets 'classes' (up to 256 classes) and 'seeds'. "
-            f"Received: target {target.name!r} with {target.get_config()}"
+            "exports need a target that is exportable and has up to 256 classes. "
+            f"Received: target {target.name!r} with {target.num_classes} classes"
         )
     if segmenter.channels is None:
         raise ValueError(

@@ -11,18 +11,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_unet.data.resolution import resize_image, working_shape
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
 from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 from keras_unet.inference.description import describe
-from keras_unet.inference.preparation import as_image
 from keras_unet.inference.tiling import read_tile
 from keras_unet.sample import Sample
-from keras_unet.targets import SeedTarget
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -89,11 +87,13 @@ def tflite(
     )
     text = json.dumps(
         {
-            **describe(segmenter),
-            "tile": tile_shape and list(tile_shape),
-            "quantization": quantization,
-            "io": io,
-            "output": output,
+            **describe(
+                segmenter,
+                tile=tile_shape and list(tile_shape),
+                quantization=quantization,
+                io=io,
+                output=output,
+            ),
         },
         indent=2,
     )
@@ -167,11 +167,14 @@ def _tile_shape(segmenter: Segmenter, tile: int | Sequence[int] | None) -> tuple
 def _module(segmenter: Segmenter, model: Any, tile: tuple[int, ...] | None, output: str) -> Any:
     """The network as a module with one signature."""
     rank, channels, target = segmenter.geometry.rank, segmenter.channels, segmenter.target
+    ops = _PhoneOps()
     spec = tf.TensorSpec((1, *(tile or (None,) * rank), channels), tf.float32, name="image")
 
     def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = _activate(target, model(image, training=False))
-        return {output: _classes(target, found) if output == "classes" else found}
+        found = target.activate(model(image, training=False), ops)
+        if output == "classes":
+            found = tf.cast(target.pixel_classes(found, ops), tf.uint8)
+        return {output: found}
 
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
@@ -179,22 +182,18 @@ def _module(segmenter: Segmenter, model: Any, tile: tuple[int, ...] | None, outp
     return module
 
 
-def _activate(target: Any, logits: tf.Tensor) -> tf.Tensor:
-    """As `Target.activate`, of operations that phones have."""
-    if isinstance(target, SeedTarget):
-        parts = [tf.sigmoid(logits[..., :1]), tf.minimum(tf.nn.relu(logits[..., 1:]), 1.0)]
-        return tf.concat(parts, axis=-1)
-    return tf.nn.softmax(logits)
+class _PhoneOps:
+    """`keras.ops` of operations that phones have: nothing of 64 bits, soft-max as one of them."""
 
+    is_plain = True
+    softmax, sigmoid = staticmethod(tf.nn.softmax), staticmethod(tf.sigmoid)
 
-def _classes(target: Any, found: tf.Tensor) -> tf.Tensor:
-    if isinstance(target, SeedTarget) or target.num_classes == 2:
-        plane = found[..., 0 if isinstance(target, SeedTarget) else 1]
-        return tf.cast(plane > target.threshold, tf.uint8)
-    best = tf.argmax(found[..., 1:], axis=-1, output_type=tf.int32) + 1
-    top = tf.reduce_max(found[..., 1:], axis=-1)
-    inside = tf.cast(top > target.threshold * (found[..., 0] + top), tf.int32)
-    return tf.cast(best * inside, tf.uint8)
+    @staticmethod
+    def argmax(values: tf.Tensor, axis: int) -> tf.Tensor:
+        return tf.argmax(values, axis, output_type=tf.int32)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(keras.ops, name)
 
 
 def _feed(segmenter: Segmenter, tile: tuple[int, ...] | None, samples: Any) -> Any:
@@ -264,7 +263,10 @@ def calibration_tiles(
     Raises:
         ValueError: If there is no image, or one does not fit the network.
     """
-    images = [_normalized(segmenter, sample) for sample in samples]
+    images = [
+        segmenter.prepare(sample.image if isinstance(sample, Sample) else sample)
+        for sample in samples
+    ]
     if not images:
         raise ValueError("samples must hold at least one image. Received: none")
     plans = [_plan(segmenter, image.shape[:-1], tile) for image in images]
@@ -279,14 +281,6 @@ def calibration_tiles(
         found.append(np.empty((*shape, image.shape[-1]), np.float32))
         read_tile(image, part.read, found[-1])
     return found
-
-
-def _normalized(segmenter: Segmenter, sample: Any) -> np.ndarray:
-    image = sample.image if isinstance(sample, Sample) else sample
-    image = as_image(image, segmenter.geometry.rank, segmenter.channels)
-    image = resize_image(image, working_shape(image.shape[:-1], segmenter.resolution))
-    stack = image[None] if image.ndim == 2 else image
-    return segmenter.normalization(stack).reshape(image.shape)
 
 
 def _plan(segmenter: Segmenter, shape: tuple[int, ...], tile: Sequence[int] | None) -> TilePlan:

@@ -8,47 +8,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet.data.resolution import resolution_text
-from keras_unet.inference.preparation import check_values, fit_channels
+from keras_unet.inference.preparation import Preparation, fit_channels
 from keras_unet.inference.tiling import Progress, run_tiles
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
-    from keras_unet.targets.base import Target
 
 SAMPLE_PIXELS = 2**22
-"""Pixels of the strided sample from which the normalisation is measured."""
+"""Pixels of the strided sample from which the normalization is measured."""
 
 
-class NormalizedSource:
-    """An array-like image that is normalised as it is sliced.
+class PreparedSource:
+    """An array-like image that is prepared for the network as it is sliced.
 
     Args:
         source: `(*spatial)` or `(*spatial, C)`, anything with a shape that can be sliced.
-        offset: What is subtracted, a number or one per channel.
-        scale: What the difference is multiplied by, likewise.
-        rank: Number of spatial axes.
-        channels: Channels that the network takes, None for any number.
+        prepare: What the network needs.
+        statistics: Offset and scale of the whole image.
     """
 
-    def __init__(
-        self, source: Any, offset: Any, scale: Any, rank: int, channels: int | None
-    ) -> None:
-        self.source, self.rank, self.channels = source, rank, channels
-        self.offset = np.asarray(offset, np.float32)
-        self.scale = np.asarray(scale, np.float32)
+    def __init__(self, source: Any, prepare: Preparation, statistics: tuple[Any, Any]) -> None:
+        self.source, self.prepare, self.statistics = source, prepare, statistics
 
     @property
     def shape(self) -> tuple[int, ...]:
         """`(*spatial, C)`."""
-        return _stand_in(self.source, self.rank, self.channels).shape
+        return _stand_in(self.source, self.prepare.rank, self.prepare.channels).shape
 
     def __getitem__(self, box: tuple[slice, ...]) -> np.ndarray:
-        part = np.asarray(self.source[box])
-        check_values(part)
-        part = fit_channels(part, self.rank, self.channels).astype(np.float32)
-        part -= self.offset
-        part *= self.scale
-        return part
+        return self.prepare.normalize(self.prepare.part(self.source[box]), self.statistics)
 
 
 def predict_large(
@@ -61,7 +49,7 @@ def predict_large(
 ) -> Any:
     """Writes the class map of an image of any size, with the memory of one batch of tiles.
 
-    The result is that of `Segmenter.predict` on the whole image where the normalisation's
+    The result is that of `Segmenter.predict` on the whole image where the normalization's
     statistics are the same: by default they are measured on a regular sample of about 2**22 pixels,
     since percentiles of the whole would need it in memory.
 
@@ -99,19 +87,18 @@ def predict_large(
     _check_segmenter(segmenter)
     shape = tuple(source.shape[:rank])
     _check_destination("destination", destination, shape, np.integer)
-    target = _pixelwise(segmenter.target)
+    target, prepare = segmenter.target, segmenter.prepare
     if probabilities is not None:
         wanted = (*shape, target.num_outputs)
         _check_destination("probabilities", probabilities, wanted, np.floating)
     if statistics is None:
-        statistics = segmenter.normalization.statistics(_sample(source, rank, channels))
-    offset, scale = statistics
-    image = NormalizedSource(source, offset, scale, rank, channels)
+        statistics = prepare.statistics(prepare.part(_sample(source, rank)))
+    image = PreparedSource(source, prepare, statistics)
     plan = segmenter.plan(shape)
     parts = run_tiles(image, plan, segmenter.tile_probabilities, segmenter.batch_of(plan))
     for done, (tile, block) in enumerate(parts, start=1):
         box = tuple(slice(*interval) for interval in tile.write)
-        destination[box] = target.decode(block).classes.astype(destination.dtype)
+        destination[box] = target.pixel_classes(block).astype(destination.dtype)
         if probabilities is not None:
             probabilities[box] = block
         if progress is not None:
@@ -119,19 +106,11 @@ def predict_large(
     return destination
 
 
-def _pixelwise(target: Target) -> Target:
-    """The target without what needs whole objects."""
-    config = target.get_config()
-    whole = {"min_size": 0, "close_gaps": False}
-    config |= {name: value for name, value in whole.items() if name in config}
-    return target.from_config(config)
-
-
 def _check_segmenter(segmenter: Segmenter) -> None:
     if segmenter.tta is not None:
         raise ValueError(
-            "predict_large has no test-time augmentation; make a segmenter without it. Received: "
-            f"tta={segmenter.tta!r}"
+            "predict_large has no test-time augmentation; pass segmenter.replace(tta=None). "
+            f"Received: tta={segmenter.tta!r}"
         )
     if segmenter.resolution != 1:
         raise ValueError(
@@ -163,10 +142,8 @@ def _check_destination(name: str, array: Any, shape: Sequence[int], kind: type) 
         )
 
 
-def _sample(source: Any, rank: int, channels: int | None) -> np.ndarray:
+def _sample(source: Any, rank: int) -> np.ndarray:
     """Every n-th pixel along each axis, in memory."""
     pixels = np.prod(source.shape[:rank], dtype=float)
     step = max(int(np.ceil((pixels / SAMPLE_PIXELS) ** (1 / rank))), 1)
-    sample = np.asarray(source[(slice(None, None, step),) * rank])
-    check_values(sample)
-    return fit_channels(sample, rank, channels)
+    return np.asarray(source[(slice(None, None, step),) * rank])

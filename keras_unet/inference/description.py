@@ -1,10 +1,10 @@
-"""What an exported file tells about itself."""
+"""The `.json` file beside an exported network: what it is, and how it is to be used."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import tensorflow as tf
 
 from keras_unet.inference.storage import versions
 
@@ -16,8 +16,18 @@ TOLD = ("class_names", "geometry", "normalization", "resolution", "target")
 """Parts of a segmenter's configuration that a user of its outputs needs."""
 
 
-def describe(segmenter: Segmenter) -> dict[str, Any]:
-    """Class names, geometry, normalisation, resolution, target and versions, plain values."""
+def describe(segmenter: Segmenter, **more: Any) -> dict[str, Any]:
+    """What a user of an exported network must know, plain values.
+
+    Args:
+        segmenter: The segmenter that is exported.
+        **more: What the format adds, such as `output`: "logits", "probabilities" or "classes".
+
+    Returns:
+        Class names, geometry, normalization, resolution, target, versions, and `more`.
+    """
+    import tensorflow as tf
+
     config = segmenter.get_config()
     return {
         "format_version": FORMAT_VERSION,
@@ -25,5 +35,40 @@ def describe(segmenter: Segmenter) -> dict[str, Any]:
         **{name: config[name] for name in TOLD},
         "rank": segmenter.geometry.rank,
         "channels": segmenter.channels,
+        **more,
         "versions": {**versions(), "tensorflow": tf.__version__},
     }
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """Reads the description of an exported file.
+
+    Args:
+        file: The exported file; the description has the same name and ends in `.json`.
+
+    Returns:
+        The description.
+
+    Raises:
+        ValueError: If one of both files is missing, or the description is damaged or newer.
+    """
+    beside = file.with_suffix(".json")
+    for needed in (file, beside):
+        if not needed.is_file():
+            raise ValueError(
+                f"{needed} is missing; an export is {file.name} and {beside.name}, copy both. "
+                f"Received: path={str(file)!r}"
+            )
+    try:
+        config = json.loads(beside.read_text(encoding="utf-8"))
+        version = config["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{beside} is damaged ({type(error).__name__}: {error}); export the network again"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{beside} has format version {version}, this keras_unet reads {FORMAT_VERSION}; "
+            "upgrade keras_unet"
+        )
+    return config

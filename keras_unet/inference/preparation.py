@@ -1,12 +1,89 @@
-"""Checks an image that a user passes and gives it the network's channels."""
+"""The ends of the pipeline: a raw image -> what the network sees; maps -> a segmentation."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet.data.resolution import Resolution, resize_image, resize_maps, working_shape
+from keras_unet.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from keras_unet.normalization import Normalization
+    from keras_unet.targets.base import Target
+
 LAYOUTS = {1: ("(W,)", "(W, C)"), 2: ("(H, W)", "(H, W, C)"), 3: ("(D, H, W)", "(D, H, W, C)")}
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """From a raw image to what the network sees: channels, grid, normalization.
+
+    Attributes:
+        rank: Number of spatial axes.
+        channels: Channels that the network takes; None for any number.
+        normalization: How grey values are scaled, with numbers from the whole image.
+        resolution: Size of the network's grid as a fraction of the image's.
+    """
+
+    rank: int
+    channels: int | None
+    normalization: Normalization
+    resolution: Resolution = 1.0
+
+    def __call__(self, image: Any) -> np.ndarray:
+        """The whole way.
+
+        Args:
+            image: As `as_image`.
+
+        Returns:
+            `(*grid, C)` float32.
+
+        Raises:
+            ValueError: If the image does not fit the network.
+        """
+        raw = as_image(image, self.rank, self.channels)
+        raw = resize_image(raw, working_shape(raw.shape[:-1], self.resolution))
+        return self.normalize(raw, self.statistics(raw))
+
+    def part(self, raw: Any) -> np.ndarray:
+        """A part of an image with the network's channels, checked, not normalized."""
+        raw = np.asarray(raw)
+        check_values(raw)
+        return fit_channels(raw, self.rank, self.channels)
+
+    def statistics(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Offset and scale of each channel, from the whole image `(*spatial, C)` or a sample."""
+        return self.normalization.statistics(raw[None] if raw.ndim == 2 else raw)
+
+    @staticmethod
+    def normalize(raw: np.ndarray, statistics: tuple[Any, Any]) -> np.ndarray:
+        """`(raw - offset) * scale`, float32, of an image or of any part of it."""
+        offset, scale = statistics
+        values = raw.astype(np.float32)
+        values -= np.asarray(offset, np.float32)
+        values *= np.asarray(scale, np.float32)
+        return values
+
+
+def finish(target: Target, maps: np.ndarray, shape: Sequence[int] | None = None) -> Segmentation:
+    """From a network's activated outputs to a segmentation.
+
+    Args:
+        target: Decodes the maps.
+        maps: `(*grid, num_outputs)` float32, as `Target.activate` gives them.
+        shape: Spatial shape of the image. Defaults to None, that of the maps.
+
+    Returns:
+        A `Segmentation` of the image's shape.
+    """
+    if shape is not None:
+        maps = resize_maps(maps, shape)
+    return Segmentation(maps, *target.decode(maps))
 
 
 def as_image(image: Any, rank: int, channels: int | None) -> np.ndarray:

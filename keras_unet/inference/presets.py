@@ -20,8 +20,8 @@ CONFIG_NAME = "preset.json"
 WEIGHTS_NAME = "weights.npz"
 
 
-def names() -> tuple[str, ...]:
-    """Names of the presets in the package, sorted."""
+def presets() -> tuple[str, ...]:
+    """Names of the trained segmenters that come with the package, sorted."""
     return tuple(sorted(file.parent.name for file in FOLDER.glob(f"*/{CONFIG_NAME}")))
 
 
@@ -71,7 +71,7 @@ def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     """Reads a preset.
 
     Args:
-        name: One of `names()`, or a folder that `save_preset` has written.
+        name: One of `presets()`, or a folder that `save_preset` has written.
 
     Returns:
         The model with float32 weights, and the segmenter's config.
@@ -99,11 +99,11 @@ def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
 
 
 def _find(name: str | os.PathLike) -> Path:
-    if str(name) in names():
+    if str(name) in presets():
         return FOLDER / str(name)
     if (Path(name) / CONFIG_NAME).is_file():
         return Path(name)
-    known = ", ".join(repr(known) for known in names())
+    known = ", ".join(repr(known) for known in presets())
     raise ValueError(
         f"there is no such preset; there are {known}, or pass the folder of one. "
         f"Received: name={str(name)!r}"

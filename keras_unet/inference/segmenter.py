@@ -1,57 +1,64 @@
-"""The Segmenter: a model with everything that it needs to segment an image."""
+"""The Segmenter: a network with everything that it needs to segment an image."""
 
 from __future__ import annotations
 
-import contextlib
+import difflib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet import targets
 from keras_unet.data import resolution as grids
 from keras_unet.geometry.base import Geometry
 from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
-from keras_unet.geometry.window import geometry_from_config
 from keras_unet.inference import presets, storage
-from keras_unet.inference.memory import DEFAULT_LIMIT, estimate_memory, plan_within
-from keras_unet.inference.preparation import as_image
-from keras_unet.inference.tiling import Progress, predict_tiles
+from keras_unet.inference.engines.base import Engine, geometry_of
+from keras_unet.inference.engines.opening import is_exported, open_exported
+from keras_unet.inference.memory import DEFAULT_LIMIT, plan_within
+from keras_unet.inference.preparation import Preparation, finish
+from keras_unet.inference.tiling import Progress, predict_tiles, reporting
 from keras_unet.inference.views import views
+from keras_unet.normalization import Normalization
 from keras_unet.segmentation import Segmentation
+from keras_unet.targets.base import Target
 
 if TYPE_CHECKING:
     import keras
 
-    from keras_unet.normalization import Normalization
     from keras_unet.sample import Sample
-    from keras_unet.targets.base import Target
 
 AVERAGES = ("probabilities", "scores")
 BATCH_PIXELS = 2**20
 """Small tiles run together up to this number of input pixels."""
 MAX_BATCH = 16
+TILE = 1024
+"""Largest tile in pixels where nobody knows an engine's memory."""
 
 
 class Segmenter:
-    """A model with the target, normalisation and class names that it was trained with.
+    """A model with the target, normalization and class names that it was trained with.
 
     An image is normalised as a whole, never per tile, extrapolated by mirroring at its border and
     cut into overlapping tiles on the network's pooling grid (the paper's overlap-tile strategy), so
     that the result has the image's size and depends neither on the tiles nor on the batches. That
     holds for networks whose outputs depend on a neighbourhood: the paper's, and those with batch
-    normalisation. Group and layer normalisation average over the whole tile; for such networks
+    normalization. Group and layer normalization average over the whole tile; for such networks
     choose `max_tile` as in training.
 
     With a `resolution` other than 1 the network works on a coarser or finer grid: the raw image is
     resized to it, and the probabilities back to the image's size, where classes and objects are
     found. Tiles are in pixels of that grid, a target's `min_size` in pixels of the image.
 
+    A segmenter does not change: `replace` makes another one, which shares the engine.
+
     Args:
-        model: A Keras model: images `(batch, *spatial, C)` -> logits `(batch, *spatial, K)`.
+        model: A Keras model: images `(batch, *spatial, C)` -> logits `(batch, *spatial, K)`; or
+            another `engines.base.Engine`, as `load` makes it of an exported file.
         target: How outputs become classes and instances. Defaults to
             `ClassTarget(num_classes=K)`.
         normalization: How an image becomes what the network sees. Defaults to `Normalization()`.
@@ -60,7 +67,7 @@ class Segmenter:
         geometry: Sizes of the network. Defaults to `model.geometry`, which the models of this
             package have.
         max_tile: Largest tile in pixels of the network's grid, one number or one per axis. Defaults
-            to None: as large as `memory_limit` allows.
+            to None: as large as `memory_limit` allows; 1,024 where an engine's memory is not known.
         memory_limit: Bytes that the network's activations may take, by `estimate_memory`; used
             where `max_tile` is None. Defaults to 2 GiB.
         batch_size: Number of tiles that run at once. Defaults to None: small tiles together up to
@@ -88,9 +95,21 @@ class Segmenter:
         Segmentation." MICCAI 2015. doi:10.1007/978-3-319-24574-4_28
     """
 
+    engine: Engine
+    target: Target
+    normalization: Normalization
+    geometry: Geometry
+    resolution: float | list[float]
+    max_tile: int | tuple[int, ...] | None
+    memory_limit: int
+    batch_size: int | None
+    tta: str | None
+    average: str
+    class_names: list[str]
+
     def __init__(
         self,
-        model: keras.Model,
+        model: keras.Model | Engine,
         target: Target | None = None,
         normalization: Normalization | None = None,
         *,
@@ -103,30 +122,45 @@ class Segmenter:
         average: str = "probabilities",
         class_names: Sequence[str] | None = None,
     ) -> None:
-        self.model = model
-        self.geometry = _geometry_of(model, geometry)
-        self.target = target or _default_target(model)
-        self.normalization = normalization or _default_normalization()
-        self.resolution = grids.plain(resolution)
-        self.max_tile = _plain(max_tile)
-        self.memory_limit = memory_limit
-        self.batch_size = batch_size
-        self.tta = tta
-        self.average = average
-        self.class_names = _names(class_names, getattr(self.target, "num_classes", 2))
-        self._bytes: dict[tuple[int, ...], int] = {}
+        geometry = geometry_of(model, geometry)
+        engine = model if isinstance(model, Engine) else _keras_engine(model)
+        target = target or targets.create("classes", num_classes=engine.num_outputs)
+        vars(self).update(
+            engine=engine,
+            target=target,
+            normalization=normalization or Normalization(),
+            geometry=geometry,
+            resolution=grids.plain(resolution),
+            max_tile=_plain(max_tile),
+            memory_limit=memory_limit,
+            batch_size=batch_size,
+            tta=tta,
+            average=average,
+            class_names=_names(class_names, target.num_classes),
+        )
         self._check()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"a Segmenter does not change; segmenter.replace({name}=...) makes another one. "
+            f"Received: {name}={value!r}"
+        )
+
     def _check(self) -> None:
-        outputs = self.model.output_shape[-1]
-        if outputs != self.target.num_outputs:
+        outputs = self.engine.num_outputs
+        if self.engine.gives != "classes" and outputs != self.target.num_outputs:
             raise ValueError(
                 f"target {self.target.name!r} needs {self.target.num_outputs} outputs. "
-                f"Received: model.output_shape={self.model.output_shape}"
+                f"Received: a network with {outputs}"
             )
         if self.average not in AVERAGES:
             raise ValueError(
                 f"average must be one of {AVERAGES}. Received: average={self.average!r}"
+            )
+        if self.average == "scores" and self.engine.gives != "logits":
+            raise ValueError(
+                f"average='scores' needs logits; this network gives {self.engine.gives}. "
+                "Received: average='scores'"
             )
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(
@@ -136,32 +170,75 @@ class Segmenter:
         next(views(self.tta, self.geometry.rank))
         plan_tiles((1,) * self.geometry.rank, self.geometry, self.max_tile)
 
+    def replace(self, **changes: Any) -> Segmenter:
+        """Another segmenter with some of the arguments changed; it shares the engine.
+
+        Args:
+            **changes: Arguments of the constructor.
+
+        Returns:
+            A `Segmenter`.
+
+        Raises:
+            ValueError: If a name is not an argument, or a value does not fit.
+
+        Example:
+            >>> segmenter.replace(tta="d4", max_tile=512).tta
+            'd4'
+        """
+        parts = {"model": self.engine, "target": self.target, "normalization": self.normalization}
+        arguments = {**parts, "geometry": self.geometry} | {n: getattr(self, n) for n in OPTIONS}
+        for name in changes:
+            if name not in arguments:
+                near = difflib.get_close_matches(name, arguments, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                raise ValueError(
+                    f"replace takes {', '.join(arguments)}{hint}. "
+                    f"Received: {name}={changes[name]!r}"
+                )
+        target = changes.get("target") or self.target
+        if target.num_classes != self.target.num_classes:
+            arguments["class_names"] = None
+        return type(self)(**{**arguments, **changes})
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model.
+
+        Raises:
+            ValueError: If the segmenter runs an exported file.
+        """
+        if not hasattr(self.engine, "model"):
+            raise ValueError(
+                "an exported file holds no Keras model; load the run folder that it was exported "
+                f"from. Received: engine {self.engine.name!r}"
+            )
+        return self.engine.model
+
     @property
     def channels(self) -> int | None:
         """Image channels that the network takes; None for any number."""
-        return self.model.input_shape[-1]
+        return self.engine.input_shape[-1]
 
     def plan(self, shape: Sequence[int]) -> TilePlan:
         """The tiles for an image of a spatial shape.
 
         Args:
             shape: Spatial shape in pixels of the network's grid: that of the image, or
-                `data.resolution.working_shape(image_shape, resolution)` where that is not 1.
+                `data.working_shape(image_shape, resolution)` where that is not 1.
 
         Returns:
             A `TilePlan` in the same pixels.
         """
-        fixed = self.model.input_shape[1:-1]
-        if None not in fixed:
-            return plan_fixed(shape, self.geometry, fixed)
+        geometry = self.geometry
+        if None not in self.engine.input_shape[:-1]:
+            return plan_fixed(shape, geometry, self.engine.input_shape[:-1])  # type: ignore[arg-type]
         if self.max_tile is not None:
-            return plan_tiles(shape, self.geometry, self.max_tile)
-        return plan_within(shape, self.geometry, self._estimate, self.memory_limit)
-
-    def _estimate(self, tile_shape: tuple[int, ...]) -> int:
-        if tile_shape not in self._bytes:
-            self._bytes[tile_shape] = estimate_memory(self.model, tile_shape)
-        return self._bytes[tile_shape]
+            return plan_tiles(shape, geometry, self.max_tile)
+        smallest = geometry.nearest(geometry.stride + 2 * geometry.margin)[1]
+        if self.engine.estimate_memory((smallest,) * geometry.rank) is None:
+            return plan_tiles(shape, geometry, max(TILE, smallest))
+        return plan_within(shape, geometry, self.engine.estimate_memory, self.memory_limit)  # type: ignore[arg-type]
 
     def batch_of(self, plan: TilePlan) -> int:
         """Number of tiles of a plan that run at once."""
@@ -169,22 +246,36 @@ class Segmenter:
             return self.batch_size
         return min(max(BATCH_PIXELS // math.prod(plan.tile_shape), 1), MAX_BATCH)
 
-    @cached_property
-    def tile_scores(self) -> Callable[[np.ndarray], np.ndarray]:
-        """The network as a function: normalised tiles `(batch, *tile_shape, C)` -> logits."""
-        from keras_unet.inference.engines.keras_engine import Runner
-
-        return Runner(self.model)
-
     def tile_probabilities(self, batch: np.ndarray) -> np.ndarray:
-        """The same with the target's activation."""
-        return self.target.activate(self.tile_scores(batch))
+        """The network with the target's activation, on normalized tiles.
+
+        Args:
+            batch: `(N, *tile_shape, C)` float32.
+
+        Returns:
+            `(N, *output_shape, num_outputs)` float32.
+        """
+        outputs = self.engine(batch)
+        if self.engine.gives == "logits":
+            return self.target.activate(outputs)
+        if self.engine.gives == "classes":
+            return self.target.maps_of(outputs[..., 0].astype(np.int32))
+        return outputs
+
+    @cached_property
+    def prepare(self) -> Preparation:
+        """From a raw image to what the network sees: channels, grid, normalization."""
+        return Preparation(self.geometry.rank, self.channels, self.normalization, self.resolution)
+
+    def finish(self, maps: np.ndarray, shape: Sequence[int] | None = None) -> Segmentation:
+        """From the network's activated outputs to a segmentation of an image of a spatial shape."""
+        return finish(self.target, maps, shape)
 
     def predict(self, image: Any, progress: bool | Progress = False) -> Segmentation:
         """Segments one image of any size.
 
         Args:
-            image: `(*spatial)` or `(*spatial, C)`, any real dtype, raw: it is normalised here. For
+            image: `(*spatial)` or `(*spatial, C)`, any real dtype, raw: it is normalized here. For
                 a network of 3 channels grey is repeated, and an alpha channel is dropped.
             progress: True for a progress bar, or a function of (finished tiles, all tiles).
                 Defaults to False.
@@ -196,23 +287,18 @@ class Segmenter:
             ValueError: If the image does not fit the network, is empty, or has NaN or infinite
                 values.
         """
-        image = as_image(image, self.geometry.rank, self.channels)
-        shape = image.shape[:-1]
-        image = grids.resize_image(image, grids.working_shape(shape, self.resolution))
-        stack = image[None] if image.ndim == 2 else image  # (W, C): Normalization needs a plane
-        normalized = self.normalization(stack).reshape(image.shape)
-        with _reporting(progress) as report:
-            probabilities = grids.resize_maps(self._average(normalized, report), shape)
-        return Segmentation(probabilities, *self.target.decode(probabilities))
+        seen = self.prepare(image)
+        with reporting(progress) as report:
+            maps = self._average(seen, report)
+        return self.finish(maps, np.shape(image)[: self.geometry.rank])
 
     def _average(self, image: np.ndarray, report: Progress | None) -> np.ndarray:
-        """Mean probabilities over the views of a normalised image."""
+        """Mean probabilities over the views of a normalized image."""
         looks = list(views(self.tta, self.geometry.rank))
-        shape = image.shape[:-1]
-        plans = [self.plan(view.shape(shape)) for view in looks]
-        run = self.tile_scores if self.average == "scores" else self.tile_probabilities
+        plans = [self.plan(view.shape(image.shape[:-1])) for view in looks]
+        run = self.engine if self.average == "scores" else self.tile_probabilities
         finished, total = 0, sum(len(plan) for plan in plans)
-        mean = np.zeros((*shape, self.target.num_outputs), np.float32)
+        mean = np.zeros((*image.shape[:-1], self.target.num_outputs), np.float32)
 
         def count(*_: int) -> None:
             nonlocal finished
@@ -221,9 +307,10 @@ class Segmenter:
                 report(finished, total)
 
         for view, plan in zip(looks, plans, strict=True):
-            size = self.batch_of(plan)
-            outputs = predict_tiles(view.apply(image), plan, run, batch_size=size, progress=count)
-            mean += view.invert(outputs, shape)
+            outputs = predict_tiles(
+                view.apply(image), plan, run, batch_size=self.batch_of(plan), progress=count
+            )
+            mean += view.invert(outputs, image.shape[:-1])
         mean /= len(looks)
         return self.target.activate(mean) if self.average == "scores" else mean
 
@@ -249,6 +336,25 @@ class Segmenter:
 
         return evaluate_samples(self.predict, samples, self.class_names)
 
+    def export(self, path: str | os.PathLike, format: str = "saved_model", **options: Any) -> Path:
+        """Writes the network for other programs, see `keras_unet.export`.
+
+        Args:
+            path: Where to: a folder for "saved_model" (of all versions) and "web" (a new one), a
+                file otherwise.
+            format: "saved_model", "tflite", "onnx", "openvino" or "web". Defaults to "saved_model".
+            **options: Arguments of the function of that name in `keras_unet.export`.
+
+        Returns:
+            What was written.
+
+        Raises:
+            ValueError: If there is no such format, or the segmenter or an option does not fit it.
+        """
+        from keras_unet.export.formats import export_as
+
+        return export_as(self, path, format, **options)
+
     def save(self, path: str | os.PathLike) -> Path:
         """Writes `segmenter.json` and `model.keras` into a folder.
 
@@ -264,22 +370,47 @@ class Segmenter:
         return storage.save_run(path, self.model, self.get_config())
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Segmenter:
-        """Reads a folder that `save` has written.
+    def load(
+        cls, path: str | os.PathLike, engine: str = "auto", num_threads: int | None = None
+    ) -> Segmenter:
+        """Reads a folder that `save` has written, or an exported file.
+
+        Args:
+            path: A run folder; or a `.tflite`, `.onnx` or `.xml` file with the `.json` file beside
+                it, which needs neither Keras nor TensorFlow.
+            engine: What runs the network: "keras", "tflite", "onnx" or "openvino". Defaults to
+                "auto", what the path is for.
+            num_threads: Threads of an exported file's engine. Defaults to None, its own choice.
+
+        Returns:
+            A `Segmenter`.
 
         Raises:
-            ValueError: If a file is missing, damaged, or of a newer format.
+            ValueError: If a file is missing, damaged, of a newer format, or of another engine.
+
+        Example:
+            >>> Segmenter.load(segmenter.save("runs/cells")).class_names
+            ['background', 'object']
         """
-        model, config = storage.load_run(path)
-        return cls._from_config(model, config, Path(path) / storage.CONFIG_NAME)
+        file = Path(path)
+        if is_exported(file):
+            network, config = open_exported(file, engine, num_threads)
+            return cls._from_config(network, config, file.with_suffix(".json"), DESCRIBED)
+        if engine not in ("auto", "keras"):
+            raise ValueError(
+                f"a run folder is run by Keras; for engine={engine!r} load an exported file. "
+                f"Received: path={str(path)!r}, engine={engine!r}"
+            )
+        model, config = storage.load_run(file)
+        return cls._from_config(model, config, file / storage.CONFIG_NAME)
 
     @classmethod
     def from_preset(cls, name: str | os.PathLike) -> Segmenter:
         """Makes a trained segmenter that comes with the package.
 
         Args:
-            name: `"nuclei"` (grey or RGB), or another of `inference.presets.names()`; or a folder
-                that `presets.save_preset` has written.
+            name: One of `keras_unet.presets()`, such as `"nuclei"` (grey or RGB); or a folder that
+                `inference.presets.save_preset` has written.
 
         Raises:
             ValueError: If there is no such preset, or a file of it is missing or damaged.
@@ -288,25 +419,17 @@ class Segmenter:
         return cls._from_config(model, config, name)
 
     @classmethod
-    def _from_config(cls, model: keras.Model, config: dict[str, Any], origin: Any) -> Segmenter:
-        from keras_unet import targets
-        from keras_unet.normalization import Normalization
-
-        try:
-            parts = {
-                "target": targets.create(config["target"]["name"], **config["target"]["config"]),
-                "normalization": Normalization(**config["normalization"]),
-                "geometry": geometry_from_config(config["geometry"]),
-            }
-            return cls(model, **parts, **{name: config[name] for name in OPTIONS})
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"{origin} does not describe a segmenter ({type(error).__name__}: {error}); "
-                "save it again"
-            ) from error
+    def _from_config(
+        cls,
+        network: keras.Model | Engine,
+        config: dict[str, Any],
+        origin: Any,
+        options: Sequence[str] = (),
+    ) -> Segmenter:
+        return cls(network, **storage.arguments(config, options or OPTIONS, origin))
 
     def get_config(self) -> dict[str, Any]:
-        """Everything but the model, as plain values."""
+        """Everything but the network, as plain values."""
         return {
             "target": {"name": self.target.name, "config": self.target.get_config()},
             "normalization": self.normalization.get_config(),
@@ -319,7 +442,7 @@ class Segmenter:
             "" if self.resolution == 1 else f"resolution={grids.resolution_text(self.resolution)}, "
         )
         return (
-            f"Segmenter(model={self.model.name!r}, target={self.target.name!r}, "
+            f"Segmenter(engine={self.engine.name!r}, target={self.target.name!r}, "
             f"normalization={self.normalization!r}, {resolution}max_tile={self.max_tile}, "
             f"tta={self.tta!r}, class_names={self.class_names})"
         )
@@ -327,52 +450,14 @@ class Segmenter:
 
 OPTIONS = ("resolution", "max_tile", "memory_limit", "batch_size", "tta", "average", "class_names")
 """Arguments that are plain values and are stored under their names."""
+DESCRIBED = ("resolution", "class_names")
+"""Those of them that the description of an exported file holds."""
 
 
-def load_segmenter(
-    run: str | Path | Segmenter, tta: str | None = None, max_tile: int | None = None
-) -> Segmenter:
-    """The segmenter of a run folder, with other test-time augmentation and tiles where given."""
-    segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run)
-    if tta is not None:
-        segmenter.tta = tta
-    if max_tile is not None:
-        segmenter.max_tile = max_tile
-    return segmenter
+def _keras_engine(model: keras.Model) -> Engine:
+    from keras_unet.inference.engines.keras_engine import KerasEngine
 
-
-def _geometry_of(model: keras.Model, geometry: Geometry | None) -> Geometry:
-    geometry = geometry or getattr(model, "geometry", None)
-    if geometry is None:
-        raise ValueError(
-            "the model has no geometry; pass one that describes it, for example "
-            "geometry=keras_unet.UNetGeometry(depth=4, padding='same'). "
-            f"Received: model={getattr(model, 'name', model)!r}"
-        )
-    shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != geometry.rank + 2:
-        raise ValueError(
-            f"the model must have one input (batch, *spatial, channels) with {geometry.rank} "
-            f"spatial axes. Received: model.input_shape={shape}"
-        )
-    if None in shape[1:-1] and set(shape[1:-1]) != {None}:
-        raise ValueError(
-            "the model's spatial sizes must be all free or all fixed. "
-            f"Received: model.input_shape={shape}"
-        )
-    return geometry
-
-
-def _default_target(model: keras.Model) -> Target:
-    from keras_unet.targets import ClassTarget
-
-    return ClassTarget(num_classes=model.output_shape[-1])
-
-
-def _default_normalization() -> Normalization:
-    from keras_unet.normalization import Normalization
-
-    return Normalization()
+    return KerasEngine(model)
 
 
 def _plain(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
@@ -392,16 +477,16 @@ def _names(names: Sequence[str] | None, count: int) -> list[str]:
     return [str(name) for name in names]
 
 
-@contextlib.contextmanager
-def _reporting(progress: bool | Progress) -> Iterator[Progress | None]:
-    """The function to call with (finished, all) tiles, if any."""
-    if callable(progress):
-        yield progress
-    elif not progress:
-        yield None
-    else:
-        from rich.progress import Progress as Bar
+def opened(source: str | os.PathLike | Segmenter, **changes: Any) -> Segmenter:
+    """The segmenter of a run folder or an exported file, with changes where they are not None."""
+    segmenter = source if isinstance(source, Segmenter) else Segmenter.load(source)
+    given = {name: value for name, value in changes.items() if value is not None}
+    return segmenter.replace(**given) if given else segmenter
 
-        with Bar(transient=True) as bar:
-            task = bar.add_task("tiles")
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+def TFLiteSegmenter(
+    path: str | os.PathLike, *, num_threads: int | None = None, max_tile: int | None = None
+) -> Segmenter:
+    """`Segmenter.load` of a `.tflite` file."""
+    segmenter = Segmenter.load(path, engine="tflite", num_threads=num_threads)
+    return segmenter if max_tile is None else segmenter.replace(max_tile=max_tile)

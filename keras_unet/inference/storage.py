@@ -6,15 +6,19 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_unet import targets
+from keras_unet.geometry.window import geometry_from_config
+from keras_unet.normalization import Normalization
+
 if TYPE_CHECKING:
     import keras
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CONFIG_NAME = "segmenter.json"
 MODEL_NAME = "model.keras"
 KNOWN_FILES = (CONFIG_NAME, MODEL_NAME, "recipe.yaml")
@@ -22,6 +26,7 @@ KNOWN_FILES = (CONFIG_NAME, MODEL_NAME, "recipe.yaml")
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda config: {"resolution": 1.0, **config},
+    2: lambda config: {**config, "target": _with_z(config["target"])},
 }
 """Format version -> function that turns such a config into one of the next version."""
 
@@ -116,6 +121,34 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def arguments(config: Mapping[str, Any], names: Iterable[str], origin: Any) -> dict[str, Any]:
+    """The arguments of a `Segmenter` from its configuration.
+
+    Args:
+        config: What `Segmenter.get_config` or the description of an exported file holds.
+        names: Arguments that are plain values.
+        origin: What messages call the configuration.
+
+    Returns:
+        Target, normalization, geometry and the plain ones.
+
+    Raises:
+        ValueError: If one is missing or out of its range.
+    """
+    try:
+        return {
+            "target": targets.create(config["target"]["name"], **config["target"]["config"]),
+            "normalization": Normalization(**config["normalization"]),
+            "geometry": geometry_from_config(config["geometry"]),
+            **{name: config[name] for name in names},
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{origin} does not describe a segmenter ({type(error).__name__}: {error}); "
+            "save it again"
+        ) from error
+
+
 def versions() -> dict[str, str]:
     """Versions of what writes a run, for messages and reports."""
     import keras
@@ -131,6 +164,14 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _with_z(target: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 called an argument of the seed target `normalisation`."""
+    config = dict(target["config"])
+    if "normalisation" in config:
+        config["normalization"] = config.pop("normalisation")
+    return {**target, "config": config}
 
 
 def _check_writable(folder: Path) -> None:

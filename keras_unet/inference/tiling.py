@@ -6,6 +6,7 @@ sliced (arrays, memory maps, zarr and dask arrays).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -166,3 +167,18 @@ def _check_output(outputs: np.ndarray, plan: TilePlan, batch_size: int) -> None:
             f"of {plan.tile_shape} pixels; the geometry does not belong to this network. "
             f"Received: output shape {outputs.shape}"
         )
+
+
+@contextlib.contextmanager
+def reporting(progress: bool | Progress) -> Iterator[Progress | None]:
+    """The function to call with (finished, all) tiles, if any."""
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield None
+    else:
+        from rich.progress import Progress as Bar
+
+        with Bar(transient=True) as bar:
+            task = bar.add_task("tiles")
+            yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -13,7 +13,7 @@ import tifffile
 from keras_unet.data import read_image, write_labels
 from keras_unet.files.names import SUFFIXES, is_image, stem_of
 from keras_unet.files.nifti import is_nifti
-from keras_unet.inference.segmenter import Segmenter, load_segmenter
+from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.report import pictures, volumes
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def predict_files(
         ValueError: If an image cannot be read or does not fit the model; the message names it.
     """
     files = find_images(images)
-    segmenter = load_segmenter(run, tta, max_tile)
+    segmenter = opened(run, tta=tta, max_tile=max_tile)
     channels = segmenter.channels if segmenter.channels in (1, 3) else None
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

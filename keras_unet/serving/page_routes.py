@@ -70,6 +70,7 @@ def segment(store: ModelStore, contents: bytes) -> bytes:
 
     from keras_unet import targets
     from keras_unet.export.graph_decoding import decode_picture
+    from keras_unet.inference.preparation import finish
 
     _, model, about = _shown(store)
     try:
@@ -84,12 +85,12 @@ def segment(store: ModelStore, contents: bytes) -> bytes:
         images = (images / np.float64(peak)).astype(np.float32)
     probabilities = model.predict("serving_default", {"images": images})["probabilities"][0]
     target = targets.create(about["target"]["name"], **about["target"]["config"])
-    classes, instances = target.decode(probabilities)
-    if instances.max(initial=0) > MAX_OBJECTS:
+    found = finish(target, probabilities)
+    if found.instances.max(initial=0) > MAX_OBJECTS:
         raise ServingError("OUT_OF_RANGE", f"more than {MAX_OBJECTS} objects")
     # OpenCV's order is blue, green, red.
-    found = np.stack([classes, instances >> 8, instances & 255], axis=-1).astype(np.uint8)
-    return cv2.imencode(".png", found)[1].tobytes()
+    planes = [found.classes, found.instances >> 8, found.instances & 255]
+    return cv2.imencode(".png", np.stack(planes, axis=-1).astype(np.uint8))[1].tobytes()
 
 
 def _shown(store: ModelStore) -> tuple[str, LoadedModel, dict[str, Any]]:

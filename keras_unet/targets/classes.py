@@ -11,7 +11,9 @@ import numpy as np
 from keras_unet.objects.instance_maps import as_instances, check_spacing
 from keras_unet.objects.labelling import check_components, connected_components
 from keras_unet.objects.separation import close_gaps, separate_touching
+from keras_unet.targets.activations import cast, softmax
 from keras_unet.targets.base import Decoded, Target, check_channels
+from keras_unet.targets.class_balance import balanced_class_weights
 from keras_unet.targets.weights import WEIGHT_PRESETS, weight_map, weight_reach
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class ClassTarget(Target):
     """
 
     name = "classes"
+    needs_instances = False
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class ClassTarget(Target):
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1. Received: threshold={threshold}")
         check_components(connectivity, min_size)
-        self.num_classes = int(num_classes)
+        self._num_classes = int(num_classes)
         self.weights = dict(weights) if isinstance(weights, Mapping) else weights
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.connectivity = int(connectivity)
@@ -125,6 +128,20 @@ class ClassTarget(Target):
         known = ("inside", "spacing")
         reach = weight_reach(**{k: v for k, v in self._arguments.items() if k not in known})
         return math.ceil(reach / min(self.spacing or [1.0]))
+
+    @classmethod
+    def for_samples(
+        cls, options: dict[str, Any], pixels: Sequence[int], spacing: Sequence[float] | None
+    ) -> dict[str, Any]:
+        """As many classes as the samples show, and `class_weights="balanced"` in numbers."""
+        if options.get("class_weights") == "balanced":
+            options = {**options, "class_weights": balanced_class_weights(pixels)}
+        return {"num_classes": len(pixels), **super().for_samples(options, pixels, spacing)}
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, background included."""
+        return self._num_classes
 
     @property
     def num_outputs(self) -> int:
@@ -204,16 +221,19 @@ class ClassTarget(Target):
 
         return [MeanIoU(self.num_classes, ignore_class=self.ignore_class, name="iou")]
 
-    def activate(self, logits: np.ndarray) -> np.ndarray:
-        """Soft-max over the last axis, float32; finite for logits of any size.
+    def activate(self, logits: Any, ops: Any = np) -> Any:
+        """Soft-max over the last axis, see `targets.activations.softmax`."""
+        return softmax(check_channels(logits, self.num_outputs, "logits", ops), ops)
 
-        Computed in float64, so that an exported model, whose library has another exponential
-        function, rounds it to the same float32.
-        """
-        exact = check_channels(logits, self.num_outputs, "logits").astype(np.float64)
-        shifted = np.exp(exact - exact.max(axis=-1, keepdims=True))
-        shifted /= shifted.sum(axis=-1, keepdims=True)
-        return shifted.astype(np.float32)
+    def pixel_classes(self, maps: Any, ops: Any = np) -> Any:
+        """Classes by the rule above, int32."""
+        p = check_channels(maps, self.num_outputs, "probabilities", ops)
+        if self.num_classes == 2:
+            top = p[..., 1]
+            return cast(top > self.threshold * (p[..., 0] + top), "int32", ops)
+        top = ops.max(p[..., 1:], axis=-1)
+        best = cast(ops.argmax(p[..., 1:], axis=-1), "int32", ops) + 1
+        return best * cast(top > self.threshold * (p[..., 0] + top), "int32", ops)
 
     def decode(self, probabilities: np.ndarray) -> Decoded:
         """Classes by the rule above, instances as their connected components.
@@ -228,11 +248,7 @@ class ClassTarget(Target):
         Raises:
             ValueError: If the number of channels is not `num_classes`.
         """
-        p = check_channels(probabilities, self.num_outputs, "probabilities")
-        best = p[..., 1:].argmax(axis=-1)
-        top = p[..., 1] if self.num_classes == 2 else p[..., 1:].max(axis=-1)
-        found = top > self.threshold * (p[..., 0] + top)
-        classes = np.where(found, best + 1, 0).astype(np.int32)
+        classes = self.pixel_classes(probabilities)
         instances = np.zeros(classes.shape, np.int32)
         class_of = [0]
         for value in range(1, self.num_classes):

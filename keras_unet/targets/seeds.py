@@ -12,12 +12,13 @@ from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, remove_small
 from keras_unet.objects.labelling import check_components, connected_components
 from keras_unet.objects.watershed import watershed_from_seeds
+from keras_unet.targets.activations import cast, sigmoid
 from keras_unet.targets.base import Decoded, Target, check_channels
 
 if TYPE_CHECKING:
     import keras
 
-NORMALISATIONS = ("instance", "clip")
+NORMALIZATIONS = ("instance", "clip")
 
 
 class SeedTarget(Target):
@@ -27,10 +28,10 @@ class SeedTarget(Target):
     distance to the nearest pixel outside the pixel's own cell (1 at its border, also where another
     cell touches; the image's border does not count), limited to `clip` pixels and divided
 
-    * `normalisation="instance"`: by the cell's largest distance: every cell reaches 1, so one seed
+    * `normalization="instance"`: by the cell's largest distance: every cell reaches 1, so one seed
       threshold suits cells of all sizes. A cell that the window cuts is measured by what is seen of
       it, which is the same for cells whose inner radius is at most `clip`, roughly.
-    * `normalisation="clip"`: by `clip`: the same in every window, but cells with a radius below
+    * `normalization="clip"`: by `clip`: the same in every window, but cells with a radius below
       `seed_threshold * clip` have no seed; choose a small `clip`.
 
     No gap is carved: the depth already falls to its lowest where cells touch.
@@ -43,7 +44,7 @@ class SeedTarget(Target):
 
     Args:
         clip: Largest distance that is told apart, in pixels. Defaults to 25.
-        normalisation: "instance" or "clip", see above. Defaults to "instance".
+        normalization: "instance" or "clip", see above. Defaults to "instance".
         class_weights: Weights of background and cells. Defaults to None, both 1.
         distance_weight: Weight of the depth's error beside the cross-entropy. Defaults to 1.
         threshold: Of the foreground probability, between 0 and 1. Defaults to 0.5.
@@ -78,7 +79,7 @@ class SeedTarget(Target):
     def __init__(
         self,
         clip: int = 25,
-        normalisation: str = "instance",
+        normalization: str = "instance",
         class_weights: Sequence[float] | None = None,
         distance_weight: float = 1.0,
         threshold: float = 0.5,
@@ -90,10 +91,10 @@ class SeedTarget(Target):
     ) -> None:
         if clip < 1:
             raise ValueError(f"clip must be at least 1 pixel. Received: clip={clip}")
-        if normalisation not in NORMALISATIONS:
+        if normalization not in NORMALIZATIONS:
             raise ValueError(
-                f"normalisation must be one of {NORMALISATIONS}. "
-                f"Received: normalisation={normalisation!r}"
+                f"normalization must be one of {NORMALIZATIONS}. "
+                f"Received: normalization={normalization!r}"
             )
         for key, value in {"threshold": threshold, "seed_threshold": seed_threshold}.items():
             if not 0 < value < 1:
@@ -110,7 +111,7 @@ class SeedTarget(Target):
                 f"min_seed_size must be at least 0. Received: min_seed_size={min_seed_size}"
             )
         self.clip = int(clip)
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.class_weights = None if class_weights is None else weights.tolist()
         self.distance_weight = float(distance_weight)
         self.threshold = float(threshold)
@@ -181,7 +182,7 @@ class SeedTarget(Target):
         around = np.where(cells, labels, np.int32(-1))
         squares = two_nearest_squares(around, cells, self.spacing, reach=self.clip).pair[1]
         depth = np.where(cells, np.minimum(np.sqrt(squares, dtype=np.float64), self.clip), 0)
-        if self.normalisation == "clip":
+        if self.normalization == "clip":
             return (depth / self.clip).astype(np.float32)
         dense, ids = dense_ids(labels)
         peaks = np.ones(len(ids))
@@ -200,12 +201,24 @@ class SeedTarget(Target):
 
         return [ForegroundIoU(ignore_class=self.ignore_class, name="iou")]
 
-    def activate(self, logits: np.ndarray) -> np.ndarray:
-        """Sigmoid of the foreground, depth limited to 0..1; float32, float64 inside."""
-        values = check_channels(logits, 2, "logits").astype(np.float64)
-        small = np.exp(-np.abs(values[..., 0]))  # a sigmoid that can neither overflow nor cancel
-        foreground = np.where(values[..., 0] < 0, small, 1) / (1 + small)
-        return np.stack([foreground, np.clip(values[..., 1], 0, 1)], axis=-1, dtype=np.float32)
+    def activate(self, logits: Any, ops: Any = np) -> Any:
+        """Sigmoid of the foreground, depth limited to 0..1, float32."""
+        values = check_channels(logits, 2, "logits", ops)
+        return ops.concatenate(
+            [sigmoid(values[..., :1], ops), ops.clip(values[..., 1:], 0, 1)], axis=-1
+        )
+
+    def pixel_classes(self, maps: Any, ops: Any = np) -> Any:
+        """1 where the foreground's probability is above the threshold, int32."""
+        return cast(self.foreground(maps, ops) > self.threshold, "int32", ops)
+
+    def foreground(self, maps: Any, ops: Any = np) -> Any:
+        """The first map."""
+        return check_channels(maps, 2, "probabilities", ops)[..., 0]
+
+    def maps_of(self, classes: np.ndarray) -> np.ndarray:
+        """Foreground and depth 1 in cells: every connected part is one instance."""
+        return np.repeat((classes > 0)[..., None], 2, axis=-1).astype(np.float32)
 
     def decode(self, probabilities: np.ndarray) -> Decoded:
         """Instances by a watershed from seeds; classes are 0 and 1.
@@ -220,7 +233,7 @@ class SeedTarget(Target):
             ValueError: If the number of channels is not 2.
         """
         values = check_channels(probabilities, 2, "probabilities")
-        cells, depth = values[..., 0] > self.threshold, values[..., 1]
+        cells, depth = self.pixel_classes(values) > 0, values[..., 1]
         seeds = connected_components(cells & (depth > self.seed_threshold), self.connectivity)
         seeds = remove_small(seeds, self.min_seed_size)
         parts = connected_components(cells, self.connectivity)
@@ -236,7 +249,7 @@ class SeedTarget(Target):
         """The constructor's arguments."""
         return {
             "clip": self.clip,
-            "normalisation": self.normalisation,
+            "normalization": self.normalization,
             "class_weights": self.class_weights,
             "distance_weight": self.distance_weight,
             "threshold": self.threshold,

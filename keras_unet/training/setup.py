@@ -116,7 +116,7 @@ class Setup:
         Raises:
             ValueError: If the samples or the recipe are not fit for training.
         """
-        needs_instances = recipe.target != "classes"
+        needs_instances = targets.get(recipe.target).needs_instances
         num_classes = recipe.target_options.get("num_classes")
         resized = [resize_sample(sample, recipe.resolution) for sample in training]
         table = check_samples(resized, num_classes, needs_instances)
@@ -215,20 +215,11 @@ def make_target(
         ValueError: If the target or an option is unknown, or there are class weights for a target
             without classes.
     """
+    target = targets.get(recipe.target)
     options: dict[str, Any] = dict(recipe.target_options)
-    if spacing is not None:
-        options.setdefault("spacing", list(spacing))
-    if recipe.target == "classes":
-        options.setdefault("num_classes", len(table.pixels))
-        if recipe.class_weights == "balanced":
-            options["class_weights"] = targets.balanced_class_weights(table.pixels)
-        elif recipe.class_weights is not None:
-            options["class_weights"] = recipe.class_weights
-    elif recipe.class_weights is not None:
-        raise ValueError(
-            "class_weights are for target='classes'. Received: "
-            f"class_weights={recipe.class_weights!r} with target={recipe.target!r}"
-        )
+    if recipe.class_weights is not None:
+        options["class_weights"] = recipe.class_weights
+    options = target.for_samples(options, table.pixels, spacing)
     return _create(targets.create, recipe.target, options, "target_options")
 
 

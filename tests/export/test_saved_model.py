@@ -178,7 +178,7 @@ def test_two_channels_have_no_signature_for_files(tmp_path):
 def test_test_time_augmentation_is_left_out(tmp_path):
     segmenter = make(tta="flips")
     found = probabilities(export(segmenter, tmp_path), picture(20, 30))
-    segmenter.tta = None
+    segmenter = segmenter.replace(tta=None)
     expected = segmenter.predict(picture(20, 30).astype(np.float32)).probabilities
     assert np.array_equal(found, expected)
 
@@ -307,7 +307,7 @@ def test_long_warmup_is_refused(tmp_path):
 
 
 class OwnTarget(ClassTarget):
-    name = "own"
+    name, exportable = "own", False
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ class OwnTarget(ClassTarget):
         ({}, {"warmup_sizes": [(8,)]}, "2 positive sizes"),
         ({}, {"warmup_sizes": [(8, 0)]}, "2 positive sizes"),
         ({}, {"warmup_sizes": [(8, 9)], "max_pixels": 70}, "at most max_pixels=70"),
-        ({"target": OwnTarget()}, {}, "know the targets"),
+        ({"target": OwnTarget()}, {}, "a target that is exportable"),
     ],
 )
 def test_bad_arguments(options, arguments, message, tmp_path):

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unet.inference.engines import keras_engine as runner
-from keras_unet.inference.engines.keras_engine import Runner
+from keras_unet.inference.engines import keras_engine
+from keras_unet.inference.engines.keras_engine import KerasEngine
 
 pytestmark = [pytest.mark.core, pytest.mark.backend]
 
@@ -36,7 +36,7 @@ def test_equals_the_model_in_inference_mode():
     model, _ = small_model()
     batch = np.random.default_rng(0).random((2, 9, 7, 1), np.float32)
     expected = keras.ops.convert_to_numpy(model(batch, training=False))
-    out = Runner(model)(batch)
+    out = KerasEngine(model)(batch)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, expected, atol=1e-6)
 
@@ -44,15 +44,15 @@ def test_equals_the_model_in_inference_mode():
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="torch runs eagerly")
 def test_one_trace_for_every_shape():
     model, counter = small_model()
-    run = Runner(model)
+    run = KerasEngine(model)
     for size in (7, 9, 7, 9, 7):
         run(np.zeros((2, size, 8, 1), np.float32))
     assert counter.calls == 2
 
 
 def test_few_traces_are_kept(monkeypatch):
-    monkeypatch.setattr(runner, "MAX_TRACES", 2)
-    run = Runner(small_model()[0])
+    monkeypatch.setattr(keras_engine, "MAX_TRACES", 2)
+    run = KerasEngine(small_model()[0])
     for size in (7, 8, 7, 9):
         run(np.zeros((1, size, 8, 1), np.float32))
     assert [shape[1] for shape in run._functions] == [7, 9]
@@ -60,7 +60,7 @@ def test_few_traces_are_kept(monkeypatch):
 
 def test_later_weights_are_seen():
     model, _ = small_model()
-    run, batch = Runner(model), np.ones((1, 5, 6, 1), np.float32)
+    run, batch = KerasEngine(model), np.ones((1, 5, 6, 1), np.float32)
     run(batch)
     model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
     expected = keras.ops.convert_to_numpy(model(batch, training=False))

@@ -24,7 +24,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def nuclei():
     segmenter = ku.Segmenter.from_preset("nuclei")
-    segmenter.tta = None  # exports leave it out
+    segmenter = segmenter.replace(tta=None)  # exports leave it out
     return segmenter
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.core
 
 ILL_CASES = [
     ({"clip": 0}, "clip=0"),
-    ({"normalisation": "cell"}, "'instance', 'clip'"),
+    ({"normalization": "cell"}, "'instance', 'clip'"),
     ({"threshold": 1}, "threshold=1"),
     ({"seed_threshold": 0.0}, "seed_threshold=0.0"),
     ({"class_weights": [1.0]}, "two finite numbers"),
@@ -31,7 +31,7 @@ def test_constructor_errors(arguments, message):
     "config",
     [
         {},
-        {"clip": 7, "normalisation": "clip", "class_weights": [0.5, 2.0], "min_size": 3},
+        {"clip": 7, "normalization": "clip", "class_weights": [0.5, 2.0], "min_size": 3},
         {"min_seed_size": 4},
     ],
 )
@@ -44,7 +44,7 @@ def test_config_round_trip(config):
 
 def test_encode_a_row():
     cells = np.array([[1, 1, 1, 2, 2, 2, 2, 2, 0]])
-    y, weights = SeedTarget(clip=4, normalisation="clip").encode(cells)
+    y, weights = SeedTarget(clip=4, normalization="clip").encode(cells)
     assert y.dtype == weights.dtype == np.float32
     np.testing.assert_array_equal(y[..., 0], cells > 0)
     np.testing.assert_allclose(y[..., 1], [[3 / 4, 2 / 4, 1 / 4, 1 / 4, 0.5, 0.75, 0.5, 0.25, 0]])
@@ -64,7 +64,7 @@ def test_depth_equals_one_transform_per_cell(shape, clip):
         depth = np.minimum(ndimage.distance_transform_edt(cells == i), clip) * (cells == i)
         expected += depth / clip
         relative += depth / depth.max()
-    y, _ = SeedTarget(clip=clip, normalisation="clip").encode(cells)
+    y, _ = SeedTarget(clip=clip, normalization="clip").encode(cells)
     np.testing.assert_allclose(y[..., 1], expected, rtol=1e-6)
     y, _ = SeedTarget(clip=clip).encode(cells)
     np.testing.assert_allclose(y[..., 1], relative, rtol=1e-6)
@@ -101,7 +101,7 @@ def test_encode_errors(arguments, message):
 
 def test_window_with_its_halo_equals_the_whole_image():
     cells = random_cells(3, (70, 90), 60)
-    for target in (SeedTarget(clip=6, normalisation="clip"), SeedTarget(clip=6)):
+    for target in (SeedTarget(clip=6, normalization="clip"), SeedTarget(clip=6)):
         halo = target.halo
         part, _ = target.encode(cells[30 - halo : 45 + halo, 40 - halo : 61 + halo])
         whole, _ = target.encode(cells)
@@ -154,12 +154,12 @@ def test_decode_without_foreground():
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (1, 3), (2, 2, 3)])
-@pytest.mark.parametrize("normalisation", ["instance", "clip"])
-def test_round_trip_of_touching_boxes_is_exact(shape, normalisation):
+@pytest.mark.parametrize("normalization", ["instance", "clip"])
+def test_round_trip_of_touching_boxes_is_exact(shape, normalization):
     small = np.arange(1, np.prod(shape) + 1).reshape(shape)
     cells = np.kron(small, np.ones((8,) * len(shape), int))
     cells = np.pad(cells, 3)
-    target = SeedTarget(clip=4, normalisation=normalisation)
+    target = SeedTarget(clip=4, normalization=normalization)
     np.testing.assert_array_equal(target.decode(target.encode(cells)[0]).instances, cells)
 
 

@@ -25,7 +25,7 @@ def test_weights_count_physical_distances():
 def test_depth_counts_physical_distances():
     cell = np.zeros((5, 1, 1), np.int32)
     cell[1:4] = 7
-    y, _ = SeedTarget(clip=8, normalisation="clip", spacing=(3, 1, 1)).encode(cell)
+    y, _ = SeedTarget(clip=8, normalization="clip", spacing=(3, 1, 1)).encode(cell)
     np.testing.assert_allclose(y[:, 0, 0, 1], [0, 3 / 8, 6 / 8, 3 / 8, 0])
 
 

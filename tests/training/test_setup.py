@@ -119,7 +119,7 @@ ILL_SETUPS = [
     (TINY.replace(target="stars"), [], "stars"),
     (TINY.replace(target_options={"w1": 1}), [], "target_options do not fit 'classes'"),
     (TINY.replace(tile=31), [], "nearest are 30 and 32"),
-    (TINY.replace(target="seeds", class_weights="balanced"), [], "are for target='classes'"),
+    (TINY.replace(target="seeds", class_weights="balanced"), [], "does not count classes"),
 ]
 
 

@@ -1,1 +1,4 @@
-"""What runs a tile: Keras on any backend, or an exported file."""
+"""What runs a tile: Keras on any backend, TFLite, ONNX Runtime, OpenVINO; one class a file.
+
+A new one is a subclass of `base.Engine` and a line in `opening.py`.
+"""

@@ -7,17 +7,20 @@ function is more than twice as fast on single images.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_unet.inference.engines.base import Engine
+from keras_unet.inference.memory import estimate_memory
+
 MAX_TRACES = 8
 """Traced functions that are kept; the least recently used one is dropped."""
 
 
-class Runner:
+class KerasEngine(Engine):
     """A model as a function from float32 arrays to float32 arrays, in inference mode.
 
     Later changes of the model's weights are seen: no weight is copied.
@@ -26,9 +29,14 @@ class Runner:
         model: A Keras model with one input and one output.
     """
 
+    name = "keras"
+
     def __init__(self, model: keras.Model) -> None:
         self.model = model
+        self.input_shape = tuple(model.input_shape[1:])
+        self.num_outputs = int(model.output_shape[-1])
         self._functions: OrderedDict[tuple[int, ...], Callable] = OrderedDict()
+        self._bytes: dict[tuple[int, ...], int] = {}
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Runs one batch; the result is complete on return."""
@@ -39,6 +47,13 @@ class Runner:
         if len(self._functions) > MAX_TRACES:
             self._functions.popitem(last=False)
         return np.asarray(keras.ops.convert_to_numpy(function(batch)), np.float32)
+
+    def estimate_memory(self, tile_shape: Sequence[int]) -> int:
+        """See `inference.estimate_memory`."""
+        shape = tuple(tile_shape)
+        if shape not in self._bytes:
+            self._bytes[shape] = estimate_memory(self.model, shape)
+        return self._bytes[shape]
 
 
 def _trace(model: keras.Model, shape: tuple[int, ...]) -> Callable[[np.ndarray], Any]:

@@ -1,0 +1,78 @@
+"""What an engine is: a network as a function on arrays, whatever runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from keras_unet.geometry.base import Geometry
+
+
+class Engine(ABC):
+    """A network as a function from normalised tiles to what its last layer gives.
+
+    Attributes:
+        input_shape: `(*spatial, C)` of a tile, None where any size (or number) is taken.
+        num_outputs: Channels of the result.
+        gives: What the result is: "logits", "probabilities" or (one channel of) "classes".
+    """
+
+    name: ClassVar[str]
+    """Name in `Segmenter.load(engine=...)`."""
+
+    input_shape: tuple[int | None, ...]
+    num_outputs: int
+    gives: str = "logits"
+
+    @abstractmethod
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Runs a batch.
+
+        Args:
+            batch: `(N, *tile_shape, C)` float32; it may be overwritten after the call.
+
+        Returns:
+            `(N, *output_shape, num_outputs)` float32, complete on return.
+        """
+
+    def estimate_memory(self, tile_shape: Sequence[int]) -> int | None:
+        """Bytes of activations for one tile; None where nobody knows."""
+        return None
+
+
+def geometry_of(network: Any, geometry: Geometry | None) -> Geometry:
+    """The geometry of a Keras model or an engine.
+
+    Args:
+        network: A Keras model, maybe with a `geometry` of its own, or an `Engine`.
+        geometry: The one that was given, or None.
+
+    Returns:
+        A `Geometry` that fits the network's input.
+
+    Raises:
+        ValueError: If there is none, or it does not fit.
+    """
+    geometry = geometry or getattr(network, "geometry", None)
+    if geometry is None:
+        raise ValueError(
+            "the model has no geometry; pass one that describes it, for example "
+            "geometry=keras_unet.UNetGeometry(depth=4, padding='same'). "
+            f"Received: model={getattr(network, 'name', network)!r}"
+        )
+    shape = network.input_shape
+    spatial = shape[:-1] if isinstance(network, Engine) else shape[1:-1]
+    if not isinstance(shape, tuple) or len(spatial) != geometry.rank:
+        raise ValueError(
+            f"the model must have one input (batch, *spatial, channels) with {geometry.rank} "
+            f"spatial axes. Received: model.input_shape={shape}"
+        )
+    if None in spatial and set(spatial) != {None}:
+        raise ValueError(
+            "the model's spatial sizes must be all free or all fixed. "
+            f"Received: model.input_shape={shape}"
+        )
+    return geometry

@@ -1,0 +1,61 @@
+"""An OpenVINO network, run by OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_unet.inference.engines.base import Engine
+
+
+class OpenVinoEngine(Engine):
+    """A `.xml` file of `export.openvino` with its `.bin`, on the CPU, in float32.
+
+    Args:
+        file: The `.xml` file.
+        description: What the `.json` file beside it holds.
+        num_threads: Threads. Defaults to None, OpenVINO's own choice.
+
+    Raises:
+        ImportError: If openvino is not installed.
+        ValueError: If a file is missing or damaged.
+    """
+
+    name = "openvino"
+
+    def __init__(
+        self, file: Path, description: Mapping[str, Any], num_threads: int | None = None
+    ) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise ImportError(
+                f"{file} needs openvino: pip install 'keras-unet-bio[interchange]'"
+            ) from error
+        if not file.with_suffix(".bin").is_file():
+            raise ValueError(f"{file.with_suffix('.bin')} is missing; copy it beside {file}")
+        # Where a CPU has bfloat16, OpenVINO would round to it by itself.
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+        if num_threads is not None:
+            options["INFERENCE_NUM_THREADS"] = num_threads
+        try:
+            self._network = openvino.Core().compile_model(str(file), "CPU", options)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{file} is no OpenVINO network or damaged ({error}); export it again"
+            ) from error
+        self.gives = description["output"]
+        sizes = [_size(dim) for dim in self._network.input(0).partial_shape][1:]
+        self.input_shape = (*sizes[:-1], description["channels"])
+        self.num_outputs = self._network.output(0).partial_shape[-1].get_length()
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Runs a batch."""
+        return np.array(self._network(batch)[0], np.float32)  # a copy: the memory is used again
+
+
+def _size(dimension: Any) -> int | None:
+    return None if dimension.is_dynamic else int(dimension.get_length())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_unet.data.cell_tracking import read_cell_tracking
 from keras_unet.data.folder import read_folder
@@ -99,6 +99,23 @@ class DataSet:
     def _numbers(self) -> list[int]:
         """Slice or frame numbers, with which the readers of these layouts end every name."""
         return [int(re.findall(r"\d+$", sample.name)[0]) for sample in self.samples]
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Samples that are in memory already, as a data set.
+
+    Args:
+        samples: The samples.
+    """
+
+    samples: list[Sample]
+    layout: ClassVar[str] = "folder"
+    places: ClassVar[None] = None
+    is_part: ClassVar[bool] = False
+
+    def markers(self) -> None:
+        """There are none."""
 
 
 FORMATS = ("auto", "isbi2012", "cell-tracking", "folder")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.evaluation.predictions import Predictions, read_predictions
+from keras_unet.data.data_set import DataSet, SampleSet
+from keras_unet.evaluation.predictions import Foreground, Predictions, read_predictions
 from keras_unet.evaluation.scores import instance_measures, instance_scores, score
+from keras_unet.inference.engines.opening import is_exported
 from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.inference.storage import KNOWN_FILES
 
 if TYPE_CHECKING:
-    from keras_unet.data.data_set import DataSet
     from keras_unet.sample import Sample
     from keras_unet.segmentation import Segmentation
 
@@ -66,7 +67,7 @@ MEANINGS |= {
 
 def evaluate(
     source: str | Path | Segmenter,
-    data: DataSet,
+    data: DataSet | Iterable[Sample],
     *,
     measures: str = "auto",
     isbi: bool = False,
@@ -81,8 +82,9 @@ def evaluate(
     """Scores a model, or predictions in files, on annotated images.
 
     Args:
-        source: A run folder or a segmenter; or predictions: a folder, or a stack in one file.
-        data: The annotated images.
+        source: A segmenter, a run folder or an exported file; or predictions of any program: a
+            folder, or a stack in one file.
+        data: The annotated images: samples, or a `DataSet` on disk, whose layout chooses measures.
         measures: `"pixels"`: accuracy, IoU and Dice. The others add to these: `"instances"`: all
             measures of `instance_measures`; `"isbi"`: the five of the ISBI 2012 challenge with
             their thresholds, and `instance_scores`; `"tracking"`: those of `"instances"`, and SEG,
@@ -107,7 +109,8 @@ def evaluate(
         FileNotFoundError: If the source does not exist.
         ValueError: If an option, a measure or a prediction does not fit; the message names it.
     """
-    samples, chosen = data.samples, _choose(measures, data)
+    given = data if isinstance(data, DataSet) else SampleSet(list(data))
+    samples, chosen = given.samples, _choose(measures, given)
     isbi = isbi or chosen == "isbi"
     if isbi:
         _check_slices(samples)
@@ -126,21 +129,22 @@ def evaluate(
             kind=predictions,
             threshold=threshold,
             membrane=membrane,
-            grey_is_probability=data.layout == "isbi2012",
-            places=data.places,
-            partial=data.is_part,
+            grey_is_probability=given.layout == "isbi2012",
+            places=given.places,
+            partial=given.is_part,
         )
-    scores = _score(results, data, chosen, isbi=isbi, border=border)
+    scores = _score(results, given, chosen, isbi=isbi, border=border)
     if on_found is not None:
         on_found(samples, results.found)
     return scores
 
 
 def _is_run(source: Path) -> bool:
-    return source.is_dir() and any((source / name).exists() for name in KNOWN_FILES)
+    in_folder = source.is_dir() and any((source / name).exists() for name in KNOWN_FILES)
+    return in_folder or is_exported(source)
 
 
-def _choose(measures: str, data: DataSet) -> str:
+def _choose(measures: str, data: DataSet | SampleSet) -> str:
     if measures not in MEASURES:
         raise ValueError(f"measures must be one of {MEASURES}. Received: measures={measures!r}")
     with_instances = [sample.instances is not None for sample in data.samples]
@@ -189,11 +193,12 @@ def _predict(
             found.append(segmenter.predict(sample.image))
         except ValueError as error:
             raise ValueError(f"sample {sample.name or str(index)!r}: {error}") from error
-    return Predictions(found, segmenter.class_names, "a model of keras_unet")
+    what = "a model of keras_unet"
+    return Predictions(found, segmenter.class_names, what, segmenter.target.foreground)
 
 
 def _score(
-    results: Predictions, data: DataSet, measures: str, *, isbi: bool, border: int
+    results: Predictions, data: DataSet | SampleSet, measures: str, *, isbi: bool, border: int
 ) -> dict[str, Any]:
     samples, found = data.samples, results.found
     if measures == "pixels":
@@ -207,7 +212,7 @@ def _score(
     rows, notes = scores.pop("samples"), []
     del scores["confusion_matrix"]
     if isbi:
-        of_all, of_slices = _isbi_measures(data.samples, found)
+        of_all, of_slices = _isbi_measures(data.samples, found, results.foreground)
         scores |= of_all
         rows = [row | more for row, more in zip(rows, of_slices, strict=True)]
     if measures == "tracking":
@@ -221,30 +226,21 @@ def _score(
 
 
 def _isbi_measures(
-    samples: Sequence[Sample], found: Sequence[Segmentation]
+    samples: Sequence[Sample], found: Sequence[Segmentation], foreground: Foreground
 ) -> tuple[dict[str, float], list[dict[str, float]]]:
     """The ISBI 2012 challenge's numbers of all slices together, and of each at those thresholds."""
     from keras_unet.metrics import isbi
 
     labels = np.stack([sample.class_map() > 0 for sample in samples])
-    evaluation = isbi.evaluate(labels, np.stack([_foreground(one) for one in found]))
+    evaluation = isbi.evaluate(labels, np.stack([foreground(one.probabilities) for one in found]))
     values = evaluation.headline()
     thresholds = {f"threshold.{name}": evaluation.best_threshold[name] for name in values}
     rows = [{name: row[name] for name in values} for row in evaluation.slice_table()]
     return _prefixed("isbi", values | thresholds), [_prefixed("isbi", row) for row in rows]
 
 
-def _foreground(found: Segmentation) -> np.ndarray:
-    """Probability of everything but background."""
-    planes = found.probabilities
-    if planes.shape[-1] == 2 and not np.allclose(planes.sum(axis=-1), 1, atol=1e-3):
-        return planes[..., 0]  # `SeedTarget`: foreground and depth
-    # A sum of exact values: one minus the background would move values across a threshold.
-    return planes[..., 1:].sum(axis=-1).clip(0, 1)
-
-
 def _tracking_measures(
-    data: DataSet, found: Sequence[Segmentation], border: int
+    data: DataSet | SampleSet, found: Sequence[Segmentation], border: int
 ) -> tuple[dict[str, float], str]:
     """SEG, DET and OP_CSB of whole objects, and on which markers DET rests."""
     from keras_unet.metrics.instances import det_measure, field_of_interest, op_csb, seg_measure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 KINDS = ("auto", *ROLES)
 
 
+Foreground = Callable[[np.ndarray], np.ndarray]
+
+
 class Predictions(NamedTuple):
     """What `read_predictions` gives.
 
@@ -34,11 +37,13 @@ class Predictions(NamedTuple):
         found: One `Segmentation` a sample.
         class_names: Names of the classes, background first.
         kind: What the files were taken for, in words.
+        foreground: Probabilities `(*spatial, K)` -> that of everything but background.
     """
 
     found: list[Segmentation]
     class_names: list[str]
     kind: str
+    foreground: Foreground
 
 
 def read_predictions(
@@ -113,7 +118,7 @@ def read_predictions(
     ]
     names = [f"class {number}" for number in range(target.num_classes)]
     class_names = ["background", "object"] if len(names) == 2 else names
-    return Predictions(found, class_names, "; ".join(words))
+    return Predictions(found, class_names, "; ".join(words), _foreground)
 
 
 def _common_roles(matches: Sequence[Match], kind: str, with_instances: bool) -> list[str]:
@@ -171,6 +176,13 @@ def _numbers(source: PageOfFile, rank: int | None) -> tuple[np.ndarray, int]:
 
 
 # === Assembly ===
+
+
+def _foreground(planes: np.ndarray) -> np.ndarray:
+    """Probability of everything but background, of planes whose target the files do not tell."""
+    if planes.shape[-1] == 2 and not np.allclose(planes.sum(axis=-1), 1, atol=1e-3):
+        return planes[..., 0]  # as `keras-unet predict` writes them of a `SeedTarget`
+    return ClassTarget(planes.shape[-1]).foreground(planes)
 
 
 def _num_classes(maps: dict[str, Maps]) -> int:

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "CrossentropyDice": "crossentropy_dice",
         "DeepSupervision": "deep_supervision",
+        "LossOfHeads": "loss_of_heads",
         "SeedDistance": "seed_distance",
         "SoftDice": "soft_dice",
         "Tanimoto": "tanimoto",

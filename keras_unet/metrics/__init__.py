@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Dice": "segmentation",
+        "FirstHead": "heads",
         "ForegroundIoU": "foreground_iou",
         "MeanIoU": "segmentation",
         "MeanOfHeads": "heads",

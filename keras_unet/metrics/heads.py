@@ -59,3 +59,28 @@ class MeanOfHeads(keras.metrics.Metric):
     def from_config(cls, config: dict[str, Any]) -> MeanOfHeads:
         """Makes the metric from `get_config`."""
         return cls(**{**config, "metric": keras.saving.deserialize_keras_object(config["metric"])})
+
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class FirstHead(MeanOfHeads):
+    """Another metric, of the first of the heads that stand side by side in the channels.
+
+    Args:
+        metric: A metric of class numbers, with its own name.
+        heads: Number of heads, at least 1.
+
+    Call arguments:
+        y_true: `(B, *spatial, heads * K)`, one-hot classes in the first K channels.
+        y_pred: `(B, *spatial, heads * K)`, logits.
+        sample_weight: What `metric` takes. Defaults to None.
+
+    Example:
+        >>> metric = FirstHead(MeanIoU(num_classes=2), heads=3)
+    """
+
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
+        """Adds a batch."""
+        classes = keras.ops.argmax(split_heads(y_true, self.heads)[0], axis=-1)
+        self.metric.update_state(classes, split_heads(y_pred, self.heads)[0], sample_weight)

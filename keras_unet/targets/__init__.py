@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ClassTarget": "classes",
         "Decoded": "base",
+        "MultitaskTarget": "multitask",
         "SeedTarget": "seeds",
         "Target": "base",
         "WEIGHT_PRESETS": "weights",

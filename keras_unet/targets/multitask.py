@@ -2,11 +2,118 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from scipy import ndimage
+
+from keras_unet.targets.classes import ClassTarget
+
+if TYPE_CHECKING:
+    import keras
+
+HALO = 32
+"""Pixels around a tile in which its objects are still measured."""
+
+
+class MultitaskTarget(ClassTarget):
+    """Classes, their boundaries and the distance to them, learned at once by three heads.
+
+    Encoding: the class map of `ClassTarget`, with a gap between cells that touch, as the maps
+    "segmentation", "boundary" and "distance" of `multitask_labels`, side by side in the channels.
+    Pixels that are not annotated have weight 0. Distances are measured within the tile and 32
+    pixels around it. The colours that the authors also predict are left out: a target does not see
+    the image.
+
+    The network is one that has these heads, `ResUNetA(multitask=True)`. What it predicts is the
+    segmentation alone, which has seen the other two; decoding is that of `ClassTarget`.
+
+    Args:
+        num_classes: Number of classes with background, at least 2. Defaults to 2.
+        connectivity: As in `ClassTarget`. Defaults to 1.
+        threshold: As in `ClassTarget`. Defaults to 0.5.
+        min_size: As in `ClassTarget`. Defaults to 0.
+        close_gaps: As in `ClassTarget`. Defaults to False.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> target = MultitaskTarget()
+        >>> y, _ = target.encode(np.array([[1, 1, 0, 0, 0]]))
+        >>> y.shape, y[..., 2 + 1]  # the boundary of class 1
+        ((1, 5, 6), array([[0., 1., 1., 0., 0.]], dtype=float32))
+
+    Reference:
+        Diakogiannis, Waldner, Caccetta, Wu. "ResUNet-a: A deep learning framework for semantic
+        segmentation of remotely sensed data." ISPRS J. 162, 2020.
+        doi:10.1016/j.isprsjprs.2020.01.013, arXiv:1904.00592
+    """
+
+    name = "multitask"
+    heads = ("segmentation", "boundary", "distance")
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        connectivity: int = 1,
+        threshold: float = 0.5,
+        min_size: int = 0,
+        close_gaps: bool = False,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            weights=None,
+            connectivity=connectivity,
+            threshold=threshold,
+            min_size=min_size,
+            close_gaps=close_gaps,
+        )
+
+    @property
+    def target_channels(self) -> int:
+        """A channel for each class and head."""
+        return len(self.heads) * self.num_classes
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a tile in which its objects are still measured."""
+        return HALO
+
+    def encode(
+        self,
+        instances: np.ndarray | None,
+        classes: np.ndarray | None = None,
+        annotated: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The maps of one annotated image (or window), see `ClassTarget.encode`.
+
+        Returns:
+            `(y, weights)`, float32 `(*spatial, 3 * num_classes)` and `(*spatial)`.
+        """
+        labels, weights = super().encode(instances, classes, annotated)
+        maps = multitask_labels(np.maximum(labels, 0), self.num_classes)
+        return np.concatenate([maps[name] for name in self.heads], axis=-1), weights
+
+    def loss(self) -> keras.losses.Loss:
+        """Tanimoto with dual for each head; boundaries by themselves, the others exclusively."""
+        from keras_unet.losses import LossOfHeads, TanimotoMaps
+
+        return LossOfHeads([TanimotoMaps(kind) for kind in ("softmax", "sigmoid", "softmax")])
+
+    def metrics(self) -> Sequence[keras.metrics.Metric]:
+        """Mean intersection over union of the segmentation's classes."""
+        from keras_unet.metrics import FirstHead, MeanIoU
+
+        return [FirstHead(MeanIoU(self.num_classes, name="iou"), len(self.heads))]
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        config = super().get_config()
+        kept = ("num_classes", "connectivity", "threshold", "min_size", "close_gaps")
+        return {name: config[name] for name in kept}
 
 
 def multitask_labels(classes: Any, num_classes: int, image: Any = None) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from keras_unet.targets.base import Target
 # A target of this package is one new file and one new line here; others are known by being defined.
 MODULES = {
     "classes": "keras_unet.targets.classes",
+    "multitask": "keras_unet.targets.multitask",
     "seeds": "keras_unet.targets.seeds",
 }
 
@@ -44,8 +45,8 @@ def get(identifier: str | type[Target]) -> type[Target]:
         near = difflib.get_close_matches(str(identifier), list_targets(), n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
-            f"target must be one of {list(list_targets())}{hint}; one of your own is known once its "
-            f"module is imported. Received: {identifier!r}"
+            f"target must be one of {list(list_targets())}{hint}; one of your own is known once "
+            f"its module is imported. Received: {identifier!r}"
         )
     return Target.known[identifier]
 

@@ -431,3 +431,33 @@ def test_errors(make, options, message):
 def test_images_are_checked():
     with pytest.raises(ValueError, match="NaN"):
         Segmenter(compare_model()).predict(np.array([[np.nan, 1], [2, 3]]))
+
+
+# === Frozen ===
+
+
+def test_a_segmenter_does_not_change():
+    segmenter = Segmenter(UNet(filters=2, depth=1, padding="same"))
+    with pytest.raises(AttributeError, match=r"segmenter\.replace\(tta=\.\.\.\) makes another"):
+        segmenter.tta = "flips"
+    other = segmenter.replace(tta="flips", max_tile=40)
+    assert (segmenter.tta, other.tta, other.max_tile) == (None, "flips", 40)
+    assert other.engine is segmenter.engine
+    assert other.model is segmenter.model
+
+
+def test_another_target_brings_its_class_names():
+    segmenter = Segmenter(UNet(filters=2, depth=1, padding="same"), class_names=["ground", "cell"])
+    assert segmenter.replace(target=ClassTarget(threshold=0.4)).class_names == ["ground", "cell"]
+
+
+def test_replace_names_the_nearest_argument():
+    segmenter = Segmenter(UNet(filters=2, depth=1, padding="same"))
+    with pytest.raises(ValueError, match=r"did you mean 'max_tile'\?.*Received: max_tiles=64"):
+        segmenter.replace(max_tiles=64)
+
+
+def test_export_names_the_nearest_format(tmp_path):
+    segmenter = Segmenter(UNet(filters=2, depth=1, padding="same"))
+    with pytest.raises(ValueError, match=r"did you mean 'tflite'\?.*Received: format='tflit'"):
+        segmenter.export(tmp_path / "m", "tflit")

@@ -15,6 +15,8 @@ FILES = {
     ".xml": ("openvino", "keras_unet.inference.engines.openvino_engine", "OpenVinoEngine"),
 }
 """Ending of a file -> name, module and class of its engine; none of them imports Keras."""
+NEEDED = ("output", "rank", "channels", "geometry", "normalization", "target", "class_names")
+"""What a description must hold."""
 
 
 def is_exported(path: Path) -> bool:
@@ -45,12 +47,11 @@ def open_exported(
             f"{file.name} is run by engine={name!r}, or 'auto'. Received: engine={engine!r}"
         )
     description = read_description(file)
-    try:
-        return getattr(importlib.import_module(module), cls)(
-            file, description, num_threads
-        ), description
-    except (KeyError, TypeError) as error:
+    missing = [key for key in NEEDED if key not in description]
+    if missing:
         raise ValueError(
-            f"{file.with_suffix('.json')} does not describe a network "
-            f"({type(error).__name__}: {error}); export it again"
-        ) from error
+            f"{file.with_suffix('.json')} does not describe a network: it lacks "
+            f"{', '.join(missing)}; export it again"
+        )
+    engine_class = getattr(importlib.import_module(module), cls)
+    return engine_class(file, description, num_threads), description

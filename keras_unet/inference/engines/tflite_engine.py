@@ -30,7 +30,7 @@ class TFLiteEngine(Engine):
         self, file: Path, description: Mapping[str, Any], num_threads: int | None = None
     ) -> None:
         self.gives = description["output"]
-        tile = description["tile"] or (None,) * description["rank"]
+        tile = description.get("tile") or (None,) * description["rank"]
         self.input_shape = (*tile, description["channels"])
         self._interpreter = _open(file, num_threads)
         (self._input,) = self._interpreter.get_input_details()

@@ -33,20 +33,12 @@ def demo_recipe(steps: int | None = None, seed: int = 0) -> Recipe:
     for speed.
     """
     return Recipe(
-        filters=16,
-        depth=3,
-        padding="valid",
-        normalization=None,
-        target_options={"weights": "paper"},
+        model={"filters": 16, "depth": 3, "padding": "valid", "normalization": None},
+        target={"weights": "paper"},
         augmentation={"sigma": 4.0},
-        tile=204,
-        batch_size=4,
-        steps=steps or 400,
-        validate_every=50,
-        learning_rate=2e-3,
-        ema=0.98,
-        seed=seed,
-        tensorboard=False,
+        batches={"tile": 204, "size": 4},
+        optimizer={"learning_rate": 2e-3, "ema": 0.98},
+        run={"steps": steps or 400, "validate_every": 50, "seed": seed, "tensorboard": False},
     )
 
 

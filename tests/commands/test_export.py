@@ -6,11 +6,11 @@ from export_cases import make, picture
 from typer.testing import CliRunner
 
 import keras_unet as ku
-from keras_unet.commands import app as cli
+from keras_unet.commands.app import app
 
 
 def invoke(*arguments, code=0):
-    result = CliRunner().invoke(cli.app, ["export", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["export", *map(str, arguments)])
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 

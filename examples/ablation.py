@@ -39,9 +39,9 @@ import keras_unet as ku
 
 CHANGES = {
     "whole": [],
-    "no skip connections": ["model_options.skip_connections=false"],
+    "no skip connections": ["model.skip_connections=false"],
     "no elastic deformation": ["augmentation.sigma=0"],
-    "no border weights": ["target_options.weights=null"],
+    "no border weights": ["target.weights=null"],
 }
 LONE_TILE = 128
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
                 given.out / "whole" / "scores-no-context.json",
                 lambda: scores_without_context(unseen, given.out / "whole"),
             )
-    note = f"Seed {given.recipe.seed}, {given.recipe.steps} steps. {circumstances()}"
+    note = f"Seed {given.recipe.run.seed}, {given.recipe.run.steps} steps. {circumstances()}"
     text = f"{table(rows)}\n\n{note}\n"
     write(given.out / "results.md", text)
     print(text)

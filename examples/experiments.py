@@ -36,7 +36,7 @@ def options(description: str | None, data: str, out: str, recipe: str) -> argpar
     parser.add_argument("--out", type=Path, default=Path(out), help=f"default: {out}")
     parser.add_argument("--recipe", type=Path, default=RECIPES / recipe, help="YAML file")
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="changes of the recipe"
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="such as run.steps=500"
     )
     parser.add_argument(
         "--quick",
@@ -53,8 +53,12 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
         parser.error("the folder of the data is needed (or --quick)")
     given.recipe = ku.Recipe.from_file(given.recipe).override(given.set)
     if given.quick:
-        small = {"filters": 2, "depth": 2, "tile": 32, "batch_size": 2, "precision": "float32"}
-        given.recipe = given.recipe.replace(**small, steps=4, validate_every=2, warmup=0)
+        given.recipe = given.recipe.replace(
+            model={"filters": 2, "depth": 2},
+            batches={"tile": 32, "size": 2},
+            optimizer={"warmup": 0},
+            run={"steps": 4, "validate_every": 2, "precision": "float32"},
+        )
     return given
 
 

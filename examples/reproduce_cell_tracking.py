@@ -11,7 +11,7 @@ watershed; `dic_classes` is the paper's way: soft-max, border weights, connected
 `--ablate` trains the recipe once more without border weights. `--nets` averages several networks.
 
 Expected (examples/RESULTS.md): SEG of about 0.80 on DIC-C2DH-HeLa, 0.77 with `dic_classes_half`.
-Cost: a quarter of an hour on two CPU cores with bfloat16 units (`--set precision=mixed_bfloat16`),
+Cost: a quarter of an hour on two CPU cores with bfloat16 units (`--set run.precision=mixed_bfloat16`),
 an hour without, a few minutes on a GPU.
 
 Interrupted runs go on where they stopped; finished ones are kept in the folder `--out`. It receives
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     folder = given.out / given.data.name
     run(name, given.recipe, folder, given)
     if given.ablate:
-        flat = given.recipe.override(["target_options.weights=null"])
+        flat = given.recipe.override(["target.weights=null"])
         run(f"{name}, no border weights", flat, folder, given)
     rows = {
         f"{file.parent.name}, {file.stem.removeprefix('scores-')}": json.loads(file.read_text())
@@ -101,7 +101,9 @@ def predict(
     seen = ku.data.read_cell_tracking(given.data, sequence=given.train, truth="GT+ST")
     sums: list[Any] = [0] * len(unseen)
     for net in range(given.nets):
-        segmenter = ku.train(seen, recipe.replace(seed=recipe.seed + net), out / f"net{net}")
+        segmenter = ku.train(
+            seen, recipe.replace(run={"seed": recipe.run.seed + net}), out / f"net{net}"
+        )
         segmenter = segmenter.replace(tta=None if given.tta == "none" else given.tta)
         for index, sample in enumerate(unseen):
             sums[index] = sums[index] + segmenter.predict(sample.image).probabilities

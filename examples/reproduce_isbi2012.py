@@ -11,7 +11,7 @@ membranes closed (`targets.close_membranes`), to the depth that is best on the o
 Expected (examples/RESULTS.md): pixel error about 0.055, V_Rand about 0.97; Rand error about 0.08 as
 predicted and 0.04 with membranes closed.
 Cost: a fold takes 45 minutes on two CPU cores with bfloat16 units and several times that without
-(then `--set precision=float32`), a few minutes on a GPU. `--only 3` trains the last fold alone.
+(then `--set run.precision=float32`), a few minutes on a GPU. `--only 3` trains the last fold alone.
 
 Interrupted runs go on where they stopped; finished folds are kept in the folder `--out`.
 """
@@ -131,7 +131,8 @@ def predict_fold(
     maps = []
     for net in range(given.nets):
         run = folder / f"net{net}"
-        segmenter = ku.train(seen, given.recipe.replace(seed=given.recipe.seed + net), run)
+        seeded = given.recipe.replace(run={"seed": given.recipe.run.seed + net})
+        segmenter = ku.train(seen, seeded, run)
         file = run / f"cells-{given.tta}.npy"
         if not file.is_file():
             segmenter = segmenter.replace(tta=given.tta)

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     }
     chart = line_chart(lines, "Unseen slices", "training slices", "V_Rand")
     write(given.out / "results.svg", standalone(chart))
-    note = f"Seed {given.recipe.seed}, {given.recipe.steps} steps. {circumstances()}"
+    note = f"Seed {given.recipe.run.seed}, {given.recipe.run.steps} steps. {circumstances()}"
     text = f"{table(rows)}\n\n{note}\n"
     write(given.out / "results.md", text)
     print(text)

@@ -49,15 +49,15 @@ from keras_unet.report.charts import line_chart, standalone
 from keras_unet.report.pictures import errors, write_png
 
 MODELS = {
-    "sliding window": ["model=sliding_window", "filters=48"],
-    "FCN-32s": ["model=fcn", "model_options.variant=32s", "model_options.units=256"],
-    "FCN-8s": ["model=fcn", "model_options.variant=8s", "model_options.units=256"],
-    "U-Net": ["model=unet"],
-    "Res-UNet": ["model=res_unet", "normalization=batch", "depth=3"],
-    "ResUNet-a": ["model=res_unet_a", "normalization=batch", "model_options.window=64"],
-    "UNet++": ["model=unet_plus_plus", "model_options.deep_supervision=true"],
-    "Attention U-Net": ["model=attention_unet"],
-    "V-Net, 2-D": ["model=vnet"],
+    "sliding window": ["model.name=sliding_window", "model.filters=48"],
+    "FCN-32s": ["model.name=fcn", "model.variant=32s", "model.units=256"],
+    "FCN-8s": ["model.name=fcn", "model.variant=8s", "model.units=256"],
+    "U-Net": ["model.name=unet"],
+    "Res-UNet": ["model.name=res_unet", "model.normalization=batch", "model.depth=3"],
+    "ResUNet-a": ["model.name=res_unet_a", "model.normalization=batch", "model.window=64"],
+    "UNet++": ["model.name=unet_plus_plus", "model.deep_supervision=true"],
+    "Attention U-Net": ["model.name=attention_unet"],
+    "V-Net, 2-D": ["model.name=vnet"],
 }
 SIDE = 512
 COLUMNS = (
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     labels = {"x_label": "seconds for 512 x 512 pixels", "y_label": "pixel error"}
     chart = line_chart(points, "Unseen slices of ISBI 2012", **labels, log_x=True)
     write(given.out / "results.svg", standalone(chart))
-    note = f"Seed {given.recipe.seed}, {given.recipe.steps} steps. {circumstances()}"
+    note = f"Seed {given.recipe.run.seed}, {given.recipe.run.steps} steps. {circumstances()}"
     text = f"{table(rows, COLUMNS)}\n\n{claims(rows)}\n{note}\n"
     write(given.out / "results.md", text)
     print(text)
@@ -109,7 +109,8 @@ def chapter(
     run = given.out / folder_of(name)
     recipe = given.recipe.override(MODELS[name])
     if given.quick:  # a window of 95 px needs a larger tile than the others
-        recipe = recipe.replace(filters=2, tile=100 if name == "sliding window" else 64)
+        tile = 100 if name == "sliding window" else 64
+        recipe = recipe.replace(model={"filters": 2}, batches={"tile": tile})
 
     def make() -> dict[str, Any]:
         start = time.perf_counter()

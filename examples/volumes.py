@@ -62,19 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     parser.set_defaults(recipe=RECIPES / RECIPE_OF[kind])
     given = parse(parser, arguments)
     if given.quick:
-        given.recipe = given.recipe.replace(tile=16)
+        given.recipe = given.recipe.replace(batches={"tile": 16})
     seen, unseen = quick_parts(kind) if given.quick else read_parts(given.data, kind)
     folder = given.out / ("quick" if given.quick else given.data.name)
     rows = {}
     for model in given.model:
         recipe = with_model(given.recipe, model, seen[0], given.match)
-        run = folder / f"{model}_{recipe.filters}"
+        run = folder / f"{model}_{recipe.model['filters']}"
         row = kept(run / "scores.json", lambda r=recipe, f=run: scores(seen, unseen, r, f))
-        rows[f"{model}, {recipe.filters} filters"] = row
+        rows[f"{model}, {recipe.model['filters']} filters"] = row
         print(table({model: row}), flush=True)
     recipe = given.recipe
-    note = f"{len(seen)} volumes to train on, {len(unseen)} to score. Seed {recipe.seed}, "
-    note += f"{recipe.steps} steps of {recipe.batch_size}. {circumstances()}"
+    note = f"{len(seen)} volumes to train on, {len(unseen)} to score. Seed {recipe.run.seed}, "
+    note += f"{recipe.run.steps} steps of {recipe.batches.size}. {circumstances()}"
     text = f"{table(rows)}\n\n{note}\n"
     write(given.out / "results.md", text)
     print(text)
@@ -83,13 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
 
 def with_model(recipe: ku.Recipe, model: str, sample: ku.Sample, match: bool) -> ku.Recipe:
     """The recipe with another architecture, as wide as makes it about as large as its U-Net."""
-    chosen = recipe.replace(model=model)
+    chosen = recipe.replace(model={"name": model})
     if model == "unet" or not match:
         return chosen
-    wanted = parameters(recipe.replace(model="unet"), sample)
-    guess = recipe.filters * (wanted / parameters(chosen, sample)) ** 0.5  # squared in the width
+    wanted = parameters(recipe.replace(model={"name": "unet"}), sample)
+    ratio = wanted / parameters(chosen, sample)  # squared in the width
+    guess = recipe.model["filters"] * ratio**0.5
     widths = {max(1, round(guess) + step) for step in (-1, 0, 1)}
-    tried = [chosen.replace(filters=width) for width in sorted(widths)]
+    tried = [chosen.replace(model={"filters": width}) for width in sorted(widths)]
     return min(tried, key=lambda one: abs(parameters(one, sample) - wanted))
 
 

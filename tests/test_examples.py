@@ -64,12 +64,14 @@ def test_volumes_are_cut_and_models_matched(monkeypatch):
     script = importlib.import_module("volumes")
     (first,), (last,) = script.quick_parts("instances")
     assert (first.shape, last.shape) == ((14, 20, 18), (14, 10, 18))
-    recipe = keras_unet.Recipe(filters=3, depth=1)
+    recipe = keras_unet.Recipe(model={"filters": 3, "depth": 1})
     monkeypatch.setattr(
-        script, "parameters", lambda one, _: (100, 40)[one.model != "unet"] * one.filters**2
+        script,
+        "parameters",
+        lambda one, _: (100, 40)[one.model["name"] != "unet"] * one.model["filters"] ** 2,
     )
-    assert script.with_model(recipe, "other", first, match=True).filters == 5
-    assert script.with_model(recipe, "other", first, match=False).filters == 3
+    assert script.with_model(recipe, "res_unet", first, match=True).model["filters"] == 5
+    assert script.with_model(recipe, "res_unet", first, match=False).model["filters"] == 3
     with pytest.raises(FileNotFoundError, match=r"none of raw\.tif, img3d\.tif"):
         script.read_parts(EXAMPLES, "instances")
 
@@ -78,7 +80,8 @@ def test_volumes_are_cut_and_models_matched(monkeypatch):
     "path", sorted((EXAMPLES / "recipes").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_recipe_is_read(path):
-    assert keras_unet.Recipe.from_file(path).steps > 0
+    assert keras_unet.Recipe.from_file(path).run.steps > 0
+    assert path.read_text().splitlines()[1:3].count("format: 2") == 1
 
 
 def test_data_are_asked_for(capsys, monkeypatch):

@@ -10,7 +10,16 @@ pytestmark = pytest.mark.core
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_unet"
 
 FLOORS = [
-    {"_version", "_lazy", "_registration", "_compiled", "sample", "segmentation", "normalization"}
+    {
+        "_version",
+        "_lazy",
+        "_registration",
+        "_compiled",
+        "_names",
+        "sample",
+        "segmentation",
+        "normalization",
+    }
     | {"geometry", "files", "objects", "augmentation.field", "augmentation.ranges"},
     {"layers", "losses", "metrics"},
     {"models", "targets"},

@@ -30,7 +30,7 @@ import keras_unet.layers, keras_unet.losses, keras_unet.metrics, keras_unet.mode
 import keras_unet.data, keras_unet.inference, keras_unet.targets, keras_unet.training
 assert not {"numpy", "scipy", "numba", "cv2"} & set(sys.modules), "a package imports eagerly"
 assert "UNet" in dir(keras_unet.models) and "models" in dir(keras_unet)
-assert keras_unet.models.names()
+assert keras_unet.models.list_models()
 from keras_unet import Sample, Segmentation, UNetGeometry, objects, plan_tiles
 from keras_unet.augmentation import field, ranges
 from keras_unet.data import Normalization, read_image, write_labels

@@ -1,17 +1,28 @@
-"""The demo: train on synthetic cells, segment unseen images, write a report."""
+"""The command `keras-unet demo`: trains on synthetic cells and writes a report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from keras_unet.data.synthetic import synthetic_cells
-from keras_unet.report.run_report import write_run_report
+import typer
+
+from keras_unet.commands.printing import console, print_values
 from keras_unet.training.recipe import Recipe
-from keras_unet.training.trainer import train
 
 UNSEEN = 10_000
 """Added to the seed for images that the training never sees."""
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the run and its report.")] = Path("demo"),
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the cells and of the training.")] = 0,
+) -> None:
+    """Train on synthetic cells for about a minute, segment unseen images, write a report."""
+    result = run_demo(out, steps=steps or None, seed=seed)
+    print_values("Unseen synthetic images", result.scores)
+    console.print(f"Report: [bold]{result.report}[/]  (model: {out / 'run'})")
 
 
 class Demo(NamedTuple):
@@ -33,20 +44,12 @@ def demo_recipe(steps: int | None = None, seed: int = 0) -> Recipe:
     for speed.
     """
     return Recipe(
-        filters=16,
-        depth=3,
-        padding="valid",
-        normalization=None,
-        target_options={"weights": "paper"},
+        model={"filters": 16, "depth": 3, "padding": "valid", "normalization": None},
+        target={"weights": "paper"},
         augmentation={"sigma": 4.0},
-        tile=204,
-        batch_size=4,
-        steps=steps or 400,
-        validate_every=50,
-        learning_rate=2e-3,
-        ema=0.98,
-        seed=seed,
-        tensorboard=False,
+        batches={"tile": 204, "size": 4},
+        optimizer={"learning_rate": 2e-3, "ema": 0.98},
+        run={"steps": steps or 400, "validate_every": 50, "seed": seed, "tensorboard": False},
     )
 
 
@@ -61,6 +64,10 @@ def run_demo(out: str | Path, steps: int | None = None, seed: int = 0) -> Demo:
     Returns:
         Scores and the report's path.
     """
+    from keras_unet.data.synthetic import synthetic_cells
+    from keras_unet.report.run_report import write_run_report
+    from keras_unet.training.trainer import train
+
     run = Path(out) / "run"
     samples = synthetic_cells(12, shape=(256, 256), seed=seed)
     validation = synthetic_cells(2, shape=(256, 256), seed=seed + 2 * UNSEEN)

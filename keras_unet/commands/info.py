@@ -1,18 +1,34 @@
-"""Facts about a model in words and numbers: what `info` prints."""
+"""The command `keras-unet info`: facts about a model in words and numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from keras_unet.inference.memory import estimate_memory
-from keras_unet.inference.segmenter import Segmenter
-from keras_unet.training.setup import build_network
+import typer
+
+from keras_unet.commands.printing import print_values
+from keras_unet.commands.recipe_options import with_recipe
+from keras_unet.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
 
-    from keras_unet.training.recipe import Recipe
+
+@with_recipe
+def info(
+    recipe: Recipe,
+    run: Annotated[Path | None, typer.Argument(help="Run folder; else the recipe's model.")] = None,
+    channels: Annotated[int, typer.Option(help="Image channels of the recipe's model.")] = 1,
+    classes: Annotated[int, typer.Option(help="Classes of the recipe's model.")] = 2,
+    size: Annotated[int, typer.Option(help="Input size to look at, in pixels.")] = 572,
+    summary: Annotated[bool, typer.Option(help="Print all layers.")] = False,
+) -> None:
+    """Show a model: parameters, geometry, legal sizes, memory."""
+    model, values = describe_model(recipe, run, channels=channels, classes=classes, size=size)
+    if summary:
+        model.summary(line_length=100)
+    print_values(model.name, values)
 
 
 def describe_model(
@@ -36,6 +52,10 @@ def describe_model(
     Returns:
         The model, and name -> value of what there is to know about it.
     """
+    from keras_unet.inference.memory import estimate_memory
+    from keras_unet.inference.segmenter import Segmenter
+    from keras_unet.training.setup import build_network
+
     values: dict[str, Any] = {}
     if run is not None:
         segmenter = Segmenter.load(run)

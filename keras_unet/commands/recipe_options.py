@@ -1,112 +1,134 @@
-"""Turns the fields of `Recipe` into command-line options, so that both are one list."""
+"""The fields of a `Recipe` as options: each by its path, those of every day by a short name."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import types
-import typing
+import re
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from keras_unet.training.recipe import Recipe
 
 PANEL = "Recipe"
+SHORT = {
+    "model": "model.name",
+    "filters": "model.filters",
+    "depth": "model.depth",
+    "padding": "model.padding",
+    "normalization": "model.normalization",
+    "dropout": "model.dropout",
+    "target": "target.name",
+    "resolution": "images.resolution",
+    "tile": "batches.tile",
+    "batch_size": "batches.size",
+    "sampling": "batches.sampling",
+    "foreground_fraction": "batches.foreground_fraction",
+    "learning_rate": "optimizer.learning_rate",
+    "steps": "run.steps",
+    "validate_every": "run.validate_every",
+    "precision": "run.precision",
+    "strategy": "run.strategy",
+    "seed": "run.seed",
+    "monitor": "run.monitor",
+    "patience": "run.patience",
+    "augmentation": "augmentation",
+}
+"""Option -> path of its field."""
+_METAVARS = {
+    "resolution": "NUMBER[,...]",
+    "tile": "PIXELS[,...]",
+    "augmentation": "none",
+} | dict.fromkeys(("dropout", "foreground_fraction", "learning_rate"), "NUMBER")
+_PATH = re.compile(r"--([A-Za-z_]+\.[\w.-]+)")
+_META = "keras_unet.recipe"
+
+
+class RecipeCommand(TyperCommand):
+    """A command that takes every field of a recipe by its path, such as `--augmentation.sigma 5`.
+
+    Which fields there are depends on the classes that the recipe names, so the paths are taken out
+    of the command line before it is parsed, and the recipe checks them.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Leaves the rest to the command."""
+        rest: list[str] = []
+        assignments: list[str] = []
+        words = iter(args)
+        for word in words:
+            option, equals, text = word.partition("=")
+            path = _PATH.fullmatch(option)
+            if path is None:
+                rest.append(word)
+                continue
+            if not equals:
+                value = next(words, None)
+                if value is None:
+                    raise typer.BadParameter(f"Option {word!r} requires an argument.", ctx=ctx)
+                text = value
+            assignments.append(f"{path[1].replace('-', '_')}={text}")
+        ctx.meta[_META] = assignments
+        return super().parse_args(ctx, rest)
 
 
 def with_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a typer command an option for every plain field of the recipe.
+    """Gives a typer command the options of a recipe; its class must be `RecipeCommand`.
 
-    The command's parameter `recipe` becomes `--recipe FILE`, one option a field (`--filters`,
-    `--learning-rate`, ...) and `--set NAME=VALUE` for nested ones; it receives the `Recipe` that
-    they make together: the file, then the options, then `--set`. The text "none" stands for None
-    in fields that may be None, and "16,32,32" for several numbers where a field may hold a list.
+    The command's parameter `recipe` becomes `--recipe FILE`, the short options and the paths; it
+    receives the `Recipe` that they make together: the file, then the options, then the paths. The
+    text "none" stands for null, and "16,32,32" for several numbers.
     """
-    hints = typing.get_type_hints(Recipe)
-    plain = {item.name: _plain_type(hints[item.name]) for item in fields(Recipe)}
-    names = [name for name, kind in plain.items() if kind is not None]
-    optional = {name for name in names if type(None) in typing.get_args(hints[name])}
-    parsers = {name: _parser(hints[name]) for name in names}
 
     @functools.wraps(command)
-    def run(**arguments: Any) -> Any:
-        path, assignments = arguments.pop("recipe_file"), arguments.pop("set_") or []
-        given = {name: arguments.pop(name) for name in names}
-        chosen = {
-            name: None if value == "none" and name in optional else parsers[name](value)
-            for name, value in given.items()
-            if value is not None
-        }
+    def run(ctx: typer.Context, **arguments: Any) -> Any:
+        path, tensorboard = arguments.pop("recipe_file"), arguments.pop("tensorboard")
+        given = {SHORT[name]: arguments.pop(name) for name in SHORT}
+        texts = [f"{field}={text}" for field, text in given.items() if text is not None]
+        if tensorboard is not None:
+            texts.append(f"run.tensorboard={str(tensorboard).lower()}")
         recipe = Recipe.from_file(path) if path else Recipe()
-        recipe = recipe.replace(**chosen).override(assignments)
-        return command(recipe=recipe, **arguments)
+        return command(recipe=recipe.override([*texts, *ctx.meta[_META]]), **arguments)
 
-    notes = Recipe.describe()
-    annotations: dict[str, Any] = {
-        "recipe_file": Annotated[
-            Path | None, typer.Option("--recipe", help="YAML or JSON file.", rich_help_panel=PANEL)
-        ],
-        "set_": Annotated[
-            list[str] | None,
-            typer.Option(
-                "--set",
-                metavar="NAME=VALUE",
-                help="Any field; a dot reaches inside: augmentation.sigma=5.",
-                rich_help_panel=PANEL,
-            ),
-        ],
-    }
-    for name in names:
-        option = typer.Option(help=notes.get(name, ""), rich_help_panel=PANEL, show_default=False)
-        annotations[name] = Annotated[typing.Optional[plain[name]], option]  # noqa: UP045
-    parameters = [
-        parameter
-        for parameter in inspect.signature(command, eval_str=True).parameters.values()
-        if parameter.name != "recipe"
-    ]
     keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter("ctx", keyword, annotation=typer.Context)]
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        if parameter.name != "recipe":
+            parameters.append(parameter.replace(kind=keyword))
     parameters += [
         inspect.Parameter(name, keyword, default=None, annotation=annotation)
-        for name, annotation in annotations.items()
+        for name, annotation in _annotations().items()
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 
 
-def _kinds(hint: Any) -> list[Any]:
-    """The types of a union without None, or the type."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return [option for option in options if option is not type(None)]
-
-
-def _plain_type(hint: Any) -> type | None:
-    """The type that one option can hold, without None; None for nested fields."""
-    kinds = _kinds(hint)
-    if _is_number_or_list(kinds):
-        return str
-    return kinds[0] if len(kinds) == 1 and kinds[0] in (str, int, float, bool) else None
-
-
-def _is_number_or_list(kinds: list[Any]) -> bool:
-    return kinds in ([int, list[int]], [float, list[float]])
-
-
-def _parser(hint: Any) -> Callable[[Any], Any]:
-    """From an option's value to the field's: "8" is 8, and "8,16" a list, in such fields."""
-    kinds = _kinds(hint)
-    if not _is_number_or_list(kinds):
-        return lambda value: value
-
-    def parse(text: str) -> Any:
-        try:
-            numbers = [kinds[0](part) for part in text.split(",")]
-        except ValueError:
-            return text  # the recipe's message says what it should be
-        return numbers if "," in text else numbers[0]
-
-    return parse
+def _annotations() -> dict[str, Any]:
+    """The options that every recipe has."""
+    notes = Recipe.describe()
+    file = typer.Option(
+        "--recipe",
+        help="YAML or JSON file. Every field is also an option by its path, whatever the model and "
+        "the target take: --model.kernel_size 5 --target.min_size 30 --augmentation.sigma 5.",
+        rich_help_panel=PANEL,
+    )
+    found: dict[str, Any] = {"recipe_file": Annotated[Path | None, file]}
+    for name, path in SHORT.items():
+        kind = type(getattr(getattr(Recipe(), path.partition(".")[0]), path.partition(".")[2], ""))
+        metavar = _METAVARS.get(name, "INTEGER" if kind is int else "TEXT")
+        option = typer.Option(
+            f"--{name.replace('_', '-')}",
+            metavar=metavar,
+            help=notes[path],
+            rich_help_panel=PANEL,
+            show_default=False,
+        )
+        found[name] = Annotated[str | None, option]
+    option = typer.Option(help=notes["run.tensorboard"], rich_help_panel=PANEL, show_default=False)
+    found["tensorboard"] = Annotated[bool | None, option]
+    return found

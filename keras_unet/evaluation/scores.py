@@ -12,6 +12,24 @@ if TYPE_CHECKING:
     from keras_unet.sample import Sample
     from keras_unet.segmentation import Segmentation
 
+PIXEL_SCORES = (
+    "pixel_accuracy",
+    "pixel_error",
+    "mean_iou",
+    "mean_dice",
+    "foreground_iou",
+    "foreground_dice",
+)
+"""The numbers that `pixel_scores` gives."""
+INSTANCE_SCORES = ("seg", "ap50", "f1", "true_count", "pred_count")
+"""The numbers that `instance_scores` gives."""
+MONITORS = tuple(
+    name
+    for name in (*PIXEL_SCORES, *INSTANCE_SCORES)
+    if name not in ("pixel_error", "true_count", "pred_count")
+)
+"""Those that are the better the higher they are: a run keeps the weights with the best one."""
+
 InstanceScores = Callable[[list[np.ndarray], list[np.ndarray]], dict[str, float]]
 
 

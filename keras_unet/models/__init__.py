@@ -16,7 +16,8 @@ __getattr__, __dir__, __all__ = attach(
         "VNet": "vnet",
         "arguments": "registry",
         "create": "registry",
-        "names": "registry",
+        "get": "registry",
+        "list_models": "registry",
         "predict_windows": "windows",
     },
 )

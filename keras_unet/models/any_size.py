@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -9,6 +12,24 @@ import keras
 from keras_unet.geometry.base import Geometry
 from keras_unet.layers.mirror_padding import MirrorPadding
 from keras_unet.layers.start_crop import StartCrop
+
+_CHECKS_ONLY: ContextVar[bool] = ContextVar("checks_only", default=False)
+
+
+class ArgumentsAreFine(Exception):
+    """Ends a constructor that was called for its checks only."""
+
+
+@contextlib.contextmanager
+def checks_only() -> Iterator[None]:
+    """Within it a constructor checks its arguments and ends where it would make its first layer."""
+    token = _CHECKS_ONLY.set(True)
+    try:
+        yield
+    except ArgumentsAreFine:
+        pass
+    finally:
+        _CHECKS_ONLY.reset(token)
 
 
 def image_input(input_shape: tuple[int | None, ...], geometry: Geometry, dtype: Any) -> Any:
@@ -28,6 +49,8 @@ def image_input(input_shape: tuple[int | None, ...], geometry: Geometry, dtype: 
     Raises:
         ValueError: If a known size is none that a valid network takes.
     """
+    if _CHECKS_ONLY.get():
+        raise ArgumentsAreFine
     inputs = keras.Input(input_shape, name="image")
     sizes = input_shape[:-1]
     if geometry.padding == "valid":

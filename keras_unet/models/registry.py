@@ -6,6 +6,8 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from keras_unet._names import did_you_mean
+
 if TYPE_CHECKING:
     from keras_unet.models.segmentation_model import SegmentationModel
 
@@ -22,7 +24,35 @@ MODELS = {
 }
 
 
-def names() -> tuple[str, ...]:
+def get(identifier: str | type[SegmentationModel]) -> type[SegmentationModel]:
+    """The class of an architecture.
+
+    Args:
+        identifier: One of `list_models()`, or a class, which is given back.
+
+    Returns:
+        The class.
+
+    Raises:
+        ValueError: If no architecture has this name; the nearest one is named.
+
+    Example:
+        >>> get("unet").__name__
+        'UNet'
+    """
+    if isinstance(identifier, type):
+        return identifier
+    if identifier not in MODELS:
+        known = ", ".join(repr(known) for known in list_models())
+        raise ValueError(
+            f"there is no such model{did_you_mean(identifier, MODELS)}; there are {known}. "
+            f"Received: name={identifier!r}"
+        )
+    module, cls = MODELS[identifier]
+    return getattr(importlib.import_module(module), cls)
+
+
+def list_models() -> tuple[str, ...]:
     """The names that `create` knows, sorted."""
     return tuple(sorted(MODELS))
 
@@ -31,7 +61,7 @@ def create(name: str, **kwargs: Any) -> SegmentationModel:
     """Makes a model by the name of its architecture.
 
     Args:
-        name: One of `names()`.
+        name: One of `list_models()`.
         **kwargs: Arguments of the architecture's class.
 
     Returns:
@@ -43,14 +73,14 @@ def create(name: str, **kwargs: Any) -> SegmentationModel:
     Example:
         >>> model = keras_unet.models.create("unet", num_classes=3, filters=32, padding="same")
     """
-    return _class(name)(**kwargs)
+    return get(name)(**kwargs)
 
 
 def arguments(name: str) -> tuple[str, ...]:
     """Names of the arguments that an architecture takes.
 
     Args:
-        name: One of `names()`.
+        name: One of `list_models()`.
 
     Returns:
         The names of the constructor's parameters, in their order.
@@ -58,15 +88,7 @@ def arguments(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: If no architecture has this name.
     """
-    return tuple(inspect.signature(_class(name).__init__).parameters)[1:]
-
-
-def _class(name: str) -> type[SegmentationModel]:
-    if name not in MODELS:
-        known = ", ".join(repr(known) for known in names())
-        raise ValueError(f"there is no such model; there are {known}. Received: name={name!r}")
-    module, cls = MODELS[name]
-    return getattr(importlib.import_module(module), cls)
+    return tuple(inspect.signature(get(name).__init__).parameters)[1:]
 
 
 def name_of(model: Any) -> str:
@@ -76,7 +98,7 @@ def name_of(model: Any) -> str:
         model: A model of this package.
 
     Returns:
-        One of `names()`.
+        One of `list_models()`.
 
     Raises:
         ValueError: If the model is none of this package's architectures.
@@ -86,6 +108,6 @@ def name_of(model: Any) -> str:
         if (made_by.__module__, made_by.__name__) == (module, cls):
             return name
     raise ValueError(
-        f"the model must be one of {names()}. Received: a {made_by.__name__}, "
+        f"the model must be one of {list_models()}. Received: a {made_by.__name__}, "
         f"model={getattr(model, 'name', model)!r}"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_unet.geometry.base import Geometry
+from keras_unet.models.any_size import checks_only
 
 
 class SegmentationModel(keras.Model):
@@ -42,6 +43,20 @@ class SegmentationModel(keras.Model):
         self.geometry = geometry
         self.supports_jit = _xla_pays()
         self._arguments = arguments
+
+    @classmethod
+    def check_arguments(cls, **arguments: Any) -> None:
+        """Checks arguments as the constructor does, without building anything.
+
+        Args:
+            **arguments: Some of the constructor's arguments.
+
+        Raises:
+            ValueError: If one is out of its range, or they do not fit together.
+        """
+        keras.activations.get(arguments.get("activation"))
+        with checks_only():
+            cls(**arguments)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Runs the network; a valid one refuses sizes that it would segment out of place."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keras_unet.report import pictures, volumes
 from keras_unet.report.charts import line_chart
 from keras_unet.report.html import Report
+from keras_unet.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -148,7 +149,6 @@ def write_run_report(
         add_prediction(page, segmenter, sample)
     recipe = run / "recipe.yaml"
     if recipe.exists():
-        lines = recipe.read_text(encoding="utf-8").splitlines()
-        fields = [line.partition(": ") for line in lines if line and line[0] not in "# -"]
-        page.heading("Recipe").table(["", ""], [(name, value) for name, _, value in fields])
+        fields = Recipe.from_file(recipe).by_path()
+        page.heading("Recipe").table(["", ""], [(path, str(v)) for path, v in fields.items()])
     return page.write(run / "report.html")

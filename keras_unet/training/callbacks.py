@@ -59,8 +59,9 @@ class StopOnNaN(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss} at step {self.state.step}: the training diverged. Lower "
-                "learning_rate (by 10), set gradient_clip=1, raise warmup, or use "
-                "precision='float32'; image values should be near 0..1 after normalisation"
+                "optimizer.learning_rate (by 10), set optimizer.gradient_clip=1, raise "
+                "optimizer.warmup, or use run.precision='float32'; image values should be near "
+                "0..1 after normalization"
             )
 
 
@@ -171,7 +172,7 @@ class SaveRun(keras.callbacks.Callback):
         folder: The run folder.
         state: The run's state; the epoch's row is added to its `history`.
         segmenter: Saved when its validation is the best so far, or always without one.
-        monitor: Score that decides, see `Recipe.monitor`.
+        monitor: Score that decides, see `RunOptions`.
         patience: Epochs without a better score after which the run stops; 0 is never.
     """
 

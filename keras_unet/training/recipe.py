@@ -1,205 +1,117 @@
-"""A Recipe: every choice of a training run in one dataclass, which is also its config file."""
+"""A Recipe: every choice of a training run in one object, which is also its config file."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
-import re
-import typing
+import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from keras_unet.data.resolution import HIGHEST, LOWEST
-from keras_unet.training.recipe_values import convert
+from keras_unet.training import recipe_objects
+from keras_unet.training.recipe_checks import notes_of
+from keras_unet.training.recipe_format1 import FIELDS, is_flat, migrate
+from keras_unet.training.recipe_groups import (
+    BatchOptions,
+    Group,
+    ImageOptions,
+    ModelOptions,
+    OptimizerOptions,
+    RunOptions,
+)
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "padding": ("valid", "same"),
-    "normalization": (None, "batch", "group"),
-    "sampling": ("image", "area"),
-    "optimizer": ("adamw", "sgd"),
-    "schedule": ("cosine", "constant"),
-    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
+FORMAT = 2
+FIXED: dict[str, type[Group]] = {
+    cls.group: cls for cls in (ImageOptions, BatchOptions, OptimizerOptions, RunOptions)
 }
-# Smallest and largest value, both allowed; None = no limit.
-_RANGES: dict[str, tuple[float | None, float | None]] = {
-    "resolution": (LOWEST, HIGHEST),
-    "filters": (1, None),
-    "depth": (0, 12),
-    "dropout": (0, 0.99),
-    "tile": (1, None),
-    "batch_size": (1, None),
-    "foreground_fraction": (0, 1),
-    "steps": (1, None),
-    "validate_every": (1, None),
-    "validation_images": (1, None),
-    "momentum": (0, 0.9999),
-    "weight_decay": (0, None),
-    "warmup": (0, 0.99),
-    "ema": (0, 0.9999),
-    "patience": (0, None),
-}
+"""Groups with a fixed set of fields."""
+_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Recipe:
-    """Every choice of a training run: a dataclass, a YAML or JSON file and the command's options.
+    """Every choice of a training run: an object, a YAML or JSON file and the command's options.
 
     The **default** is a practical recipe for a few annotated images and one small GPU: this
     package's U-Net at half the paper's width with "same" convolutions, whose whole output counts in
     the loss (a valid network of depth 4 throws away half of a 444 px tile), batch normalisation
     instead of dropout, and AdamW with warm-up and cosine decay, which needs no search for a
-    learning rate. The averaged weights (`ema`) are what is validated and kept, because single
-    steps on little data are noisy. `Recipe.paper()` is the published recipe.
+    learning rate. The averaged weights (`optimizer.ema`) are what is validated and kept, because
+    single steps on little data are noisy. `Recipe.paper()` is the published recipe.
 
-    A step is one update on `batch_size` tiles. Sizes are in working pixels, those of the grid that
-    `resolution` makes: the tile, displacements, and the distances of weight maps and targets (such
-    as `sigma` and `clip`). Only a target's `min_size` is in pixels of the image, at whose size
-    objects are found.
+    Every group is a mapping of names and values; what it leaves out has its default. Names and
+    values are checked here, against the class that takes them: a recipe that exists can be trained,
+    if the samples are fit for it.
+
+    Sizes are in working pixels, those of the grid that `images.resolution` makes: the tile,
+    displacements, and the distances of weight maps and targets (such as `sigma` and `clip`). Only a
+    target's `min_size` is in pixels of the image, at whose size objects are found.
 
     Args:
-        model: Name of the architecture, see `models.names()`. Defaults to "unet".
-        filters: Channels of the first level; doubled at every level. Defaults to 32.
-        depth: Number of poolings. Defaults to 4.
-        padding: "same" or "valid" (the paper). Defaults to "same".
-        normalization: "batch", "group" or None (the paper), after every convolution. Batch
-            statistics need `batch_size` >= 4; group statistics span a whole tile, so tiled
-            prediction then differs from a single pass. Defaults to "batch".
-        dropout: Rate at the end of the contracting path (the paper: 0.5). Defaults to 0.
-        model_options: Further arguments of the architecture. Defaults to {}.
-        target: What the network learns, a name in `targets.TARGETS`. Defaults to "classes".
-        target_options: Arguments of the target, such as {"weights": "paper"} for the border weight
-            map, in working pixels but for `min_size`. The number of classes is counted in the
-            samples unless given. Defaults to {}.
-        class_weights: "balanced" (inverse frequency over all samples, pixel-weighted mean 1), one
-            weight per class, or None. For the target "classes" only. Defaults to None.
-        image_normalization: "percentile", "unit", "zscore" or "none": how every image is scaled;
-            stored with the model. Defaults to "percentile".
-        resolution: Size of the grid on which the network works, as a fraction of the image's, 0.05
-            to 8, one number or one per axis: 0.5 for objects that are large in pixels, 2 for tiny
-            ones, [2, 1, 1] for slices twice as far apart as their pixels. Stored with the model;
-            results have the image's size in any case. Defaults to 1.
-        augmentation: Options of `data.Augmentation`, in working pixels; {} is its defaults, None
-            is no augmentation. Defaults to {}.
-        tile: Side of the network's input in working pixels, a legal size, or one per axis. Defaults
-            to None: the legal size for about 256 px of output, less where all images are smaller;
-            of volumes for 64 px, less along each axis along which all volumes are smaller.
-        batch_size: Tiles in a step, over all devices. Defaults to 4.
-        sampling: "image" visits every image equally often, "area" in proportion to its size.
-            Defaults to "image".
-        foreground_fraction: Share of the tiles that are placed around a foreground pixel, for
-            images that are nearly empty. Defaults to 0.
-        steps: Number of steps. Defaults to 2000.
-        validate_every: Steps from one validation, log line and checkpoint to the next. Defaults
-            to 100.
-        validation_images: Largest number of validation images, spread over those given. Defaults
-            to 8.
-        optimizer: "adamw" or "sgd" (the paper). Defaults to "adamw".
-        learning_rate: Highest learning rate. Defaults to 0.001.
-        momentum: Momentum of SGD, first moment of AdamW. Defaults to 0.9.
-        weight_decay: Decoupled weight decay of the kernels, multiplied by the learning rate in
-            every step. Defaults to 0.01.
-        warmup: Share of the steps in which the learning rate rises linearly. Defaults to 0.05.
-        schedule: "cosine" (falls to zero at the last step) or "constant". Defaults to "cosine".
-        gradient_clip: Largest global norm of the gradient, or None. Defaults to 1.0.
-        ema: Momentum of the averaged weights, or 0 to keep the last step's. Defaults to 0.99.
-        precision: Keras dtype policy "float32", "mixed_bfloat16" or "mixed_float16"; logits, loss
-            and metrics are float32 under each. Defaults to "float32".
-        jit_compile: Whether XLA compiles the step; None leaves it to Keras. Defaults to None.
-        strategy: Devices, see `training.make_strategy`, such as "mirrored" for all GPUs of a
-            machine. Defaults to "default", one device.
-        seed: Seed of initial weights, dropout, data order and augmentation; sets the global seeds
-            of Python, NumPy and Keras. Two runs are equal bit for bit on the same CPU; on a GPU
-            call `tf.config.experimental.enable_op_determinism()` first. Defaults to 0.
-        monitor: Score of the validation that is the best when it is highest, a number that
-            `Segmenter.evaluate` gives: "mean_iou", "mean_dice", "foreground_iou", or "seg", "ap50"
-            and "f1" for instances. Defaults to "mean_iou".
-        patience: Validations without a better score after which the run stops; 0 is never. The best
-            weights are kept in either case. Defaults to 0.
-        tensorboard: Whether to write TensorBoard logs beside `log.csv`. Defaults to True.
+        model: The architecture: its `name` and arguments of its class, see `models`. `filters`,
+            `depth`, `padding`, `normalization` and `dropout` have defaults of the recipe
+            (`ModelOptions`), which only an architecture that takes them gets.
+        target: What the network learns: its `name` and arguments of its class, see `targets`, such
+            as {"weights": "paper"} for the border weight map. The number of classes is counted in
+            the samples unless given; `class_weights` may be "balanced" (inverse frequency over all
+            samples, pixel-weighted mean 1). Defaults to {"name": "classes"}.
+        images: How an image is brought to the network, see `ImageOptions`.
+        augmentation: Arguments of `Augmentation`, in working pixels; {} is its defaults, None is no
+            augmentation. Defaults to {}.
+        batches: The tiles of a training step, see `BatchOptions`.
+        optimizer: How weights follow gradients, see `OptimizerOptions`.
+        run: How long a run is, what it looks at, and where it runs, see `RunOptions`.
 
     Raises:
-        ValueError: If a value has the wrong type or is out of its range.
+        ValueError: If a name is unknown (the nearest one is named), or a value has the wrong type
+            or is out of its range.
 
     Example:
-        >>> recipe = Recipe(filters=16, steps=500)
-        >>> recipe.override(["augmentation.sigma=5", "learning_rate=3e-4"]).augmentation
-        {'sigma': 5}
+        >>> recipe = Recipe(model={"filters": 16}, run={"steps": 500})
+        >>> recipe.model["filters"], recipe.run.steps, recipe.optimizer.name
+        (16, 500, 'adamw')
+        >>> recipe.override(["augmentation.sigma=5", "run.seed=1"]).augmentation
+        {'sigma': 5.0}
 
     Reference:
         Ronneberger, Fischer, Brox. MICCAI 2015. doi:10.1007/978-3-319-24574-4_28
         Loshchilov, Hutter. "Decoupled Weight Decay Regularization." ICLR 2019. arXiv:1711.05101
     """
 
-    model: str = "unet"
-    filters: int = 32
-    depth: int = 4
-    padding: str = "same"
-    normalization: str | None = "batch"
-    dropout: float = 0.0
-    model_options: dict[str, Any] = field(default_factory=dict)
-    target: str = "classes"
-    target_options: dict[str, Any] = field(default_factory=dict)
-    class_weights: str | list[float] | None = None
-    image_normalization: str = "percentile"
-    resolution: float | list[float] = 1.0
-    augmentation: dict[str, Any] | None = field(default_factory=dict)
-    tile: int | list[int] | None = None
-    batch_size: int = 4
-    sampling: str = "image"
-    foreground_fraction: float = 0.0
-    steps: int = 2000
-    validate_every: int = 100
-    validation_images: int = 8
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 0.01
-    warmup: float = 0.05
-    schedule: str = "cosine"
-    gradient_clip: float | None = 1.0
-    ema: float = 0.99
-    precision: str = "float32"
-    jit_compile: bool | None = None
-    strategy: str = "default"
-    seed: int = 0
-    monitor: str = "mean_iou"
-    patience: int = 0
-    tensorboard: bool = True
+    model: dict[str, Any]
+    target: dict[str, Any]
+    images: ImageOptions
+    augmentation: dict[str, Any] | None
+    batches: BatchOptions
+    optimizer: OptimizerOptions
+    run: RunOptions
 
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for item in fields(self):
-            value = convert(item.name, getattr(self, item.name), hints[item.name])
-            object.__setattr__(self, item.name, value)
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {choices}. Received: {name}={getattr(self, name)!r}"
-                )
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            values = value if isinstance(value, list) else [value]
-            if any(
-                (low is not None and v < low) or (high is not None and v > high) for v in values
-            ):
-                limit = f"at least {low}" if high is None else f"between {low} and {high}"
-                raise ValueError(f"{name} must be {limit}. Received: {name}={value}")
-        for name in ("learning_rate", "gradient_clip"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive. Received: {name}={value}")
-        if isinstance(self.class_weights, str) and self.class_weights != "balanced":
-            raise ValueError(
-                'class_weights must be "balanced", one number per class, or null. '
-                f"Received: class_weights={self.class_weights!r}"
-            )
+    def __init__(
+        self,
+        model: Mapping[str, Any] = _DEFAULTS,
+        target: Mapping[str, Any] = _DEFAULTS,
+        images: ImageOptions | Mapping[str, Any] = _DEFAULTS,
+        augmentation: Mapping[str, Any] | None = _DEFAULTS,
+        batches: BatchOptions | Mapping[str, Any] = _DEFAULTS,
+        optimizer: OptimizerOptions | Mapping[str, Any] = _DEFAULTS,
+        run: RunOptions | Mapping[str, Any] = _DEFAULTS,
+    ) -> None:
+        checked = {
+            "model": recipe_objects.check_model(model),
+            "target": recipe_objects.check_target(target),
+            "images": ImageOptions.of(images),
+            "augmentation": recipe_objects.check_augmentation(augmentation),
+            "batches": BatchOptions.of(batches),
+            "optimizer": OptimizerOptions.of(optimizer),
+            "run": RunOptions.of(run),
+        }
+        for group, value in checked.items():
+            object.__setattr__(self, group, value)
 
     @classmethod
     def paper(cls, **changes: Any) -> Recipe:
@@ -210,53 +122,52 @@ class Recipe:
         with 10 px, balanced class weights and the border weight map with w0 = 10, sigma = 5 px.
 
         Args:
-            **changes: Fields that differ from it.
+            **changes: Groups that differ from it, see `replace`.
 
         Returns:
             A `Recipe`.
         """
-        values: dict[str, Any] = {
-            "filters": 64,
-            "padding": "valid",
-            "normalization": None,
-            "dropout": 0.5,
-            "target_options": {"weights": "paper"},
-            "class_weights": "balanced",
-            "image_normalization": "unit",
-            "augmentation": {"grid": 3, "sigma": 10.0},
-            "tile": 572,
-            "batch_size": 1,
-            "steps": 20000,
-            "validate_every": 500,
-            "optimizer": "sgd",
-            "learning_rate": 1e-3,
-            "momentum": 0.99,
-            "weight_decay": 0.0,
-            "warmup": 0.0,
-            "schedule": "constant",
-            "gradient_clip": None,
-            "ema": 0.0,
-        }
-        return cls.from_dict({**values, **changes})
+        return cls(
+            model={"filters": 64, "padding": "valid", "normalization": None, "dropout": 0.5},
+            target={"weights": "paper", "class_weights": "balanced"},
+            images={"normalization": "unit"},
+            augmentation={"grid": 3, "sigma": 10.0},
+            batches={"tile": 572, "size": 1},
+            optimizer={
+                "name": "sgd",
+                "learning_rate": 1e-3,
+                "momentum": 0.99,
+                "weight_decay": 0.0,
+                "warmup": 0.0,
+                "schedule": "constant",
+                "gradient_clip": None,
+                "ema": 0.0,
+            },
+            run={"steps": 20000, "validate_every": 500},
+        ).replace(**changes)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Makes a recipe; fields that are not named keep their defaults.
+        """Makes a recipe from groups (format 2) or from the flat fields of format 1.
 
         Raises:
-            ValueError: If a name is not a field (the nearest one is named) or a value is wrong.
+            ValueError: If a name is unknown (the nearest one is named) or a value is wrong.
         """
         if not isinstance(values, Mapping):
             raise ValueError(
-                f"a recipe must be a mapping such as 'steps: 500'. Received: {values!r}"
+                f"a recipe must be a mapping such as {{'run': {{'steps': 500}}}}. "
+                f"Received: {values!r}"
             )
-        names = [item.name for item in fields(cls)]
-        for name in values:
-            if name not in names:
-                near = difflib.get_close_matches(str(name), names, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise ValueError(f"unknown recipe field {name!r}{hint}; the fields are {names}")
-        return cls(**values)
+        if is_flat(values):
+            return cls(**migrate(values))
+        groups = {name: value for name, value in values.items() if name != "format"}
+        if values.get("format", FORMAT) != FORMAT:
+            raise ValueError(
+                f"this version reads recipes of format 1 and {FORMAT}. "
+                f"Received: format={values['format']!r}"
+            )
+        _check_groups(groups)
+        return cls(**groups)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Recipe:
@@ -276,58 +187,164 @@ class Recipe:
     def save(self, path: str | Path) -> None:
         """Writes all fields as JSON (`.json`) or as YAML with a comment above every field."""
         path = Path(path)
+        values = self.to_dict()
         if path.suffix == ".json":
-            text = json.dumps(self.to_dict(), indent=2) + "\n"
+            text = json.dumps(values, indent=2) + "\n"
         else:
-            lines, notes = [], self.describe()
-            for name, value in self.to_dict().items():
-                note = notes.get(name, "")
-                lines += [f"# {note}"] if note else []
-                lines.append(yaml.safe_dump({name: value}, sort_keys=False).rstrip())
+            lines = [f"format: {values.pop('format')}"]
+            for group, options in values.items():
+                lines += self._as_yaml(group, options)
             text = "\n".join(lines) + "\n"
         path.write_text(text, encoding="utf-8")
 
+    def _as_yaml(self, group: str, options: Mapping[str, Any] | None) -> list[str]:
+        """The lines of a group, each field under what it means."""
+        lines = _comment(notes_of(Recipe)[group], "")
+        if not options:
+            return [*lines, f"{group}: {_plain_yaml(options)}"]
+        if group in FIXED:
+            notes = notes_of(FIXED[group])
+        else:
+            notes = recipe_objects.notes_of_arguments(group, options)
+        lines.append(f"{group}:")
+        for name, value in options.items():
+            lines += _comment(notes[name], "  ") if name in notes else []
+            lines.append(f"  {name}: {_plain_yaml(value)}")
+        return lines
+
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values."""
-        return asdict(self)
+        """All groups as plain values, and the `format` that they are in."""
+        groups = {name: getattr(self, name) for name in notes_of(Recipe)}
+        return {"format": FORMAT} | {
+            name: value.to_dict() if name in FIXED else value and _copied(value)
+            for name, value in groups.items()
+        }
 
     def replace(self, **changes: Any) -> Recipe:
-        """A copy with some fields changed."""
-        return type(self).from_dict({**self.to_dict(), **changes})
-
-    def override(self, assignments: Iterable[str]) -> Recipe:
-        """A copy changed by texts such as `steps=500` or `augmentation.sigma=5`.
+        """A copy with some fields changed: `recipe.replace(run={"steps": 500})`.
 
         Args:
-            assignments: `name=value` each, the value written as in YAML; a dot reaches into the
-                fields that hold options.
+            **changes: Groups; what they name is changed, the rest of the group stays.
+                `augmentation=None` switches augmentation off.
+
+        Raises:
+            ValueError: If a name is unknown or a value does not fit.
+        """
+        _check_groups(changes)
+        groups = self.to_dict()
+        del groups["format"]
+        # Defaults are not carried over: another architecture may not take them.
+        shared = recipe_objects.SHARED
+        groups["model"] = {
+            name: value
+            for name, value in self.model.items()
+            if name not in shared or value != shared[name]
+        }
+        for group, change in changes.items():
+            merges = isinstance(change, Mapping)
+            groups[group] = {**(groups[group] or {}), **change} if merges else change
+        return type(self)(**groups)
+
+    def override(self, assignments: Iterable[str]) -> Recipe:
+        """A copy changed by texts such as `run.steps=500` or `augmentation.sigma=5`.
+
+        Args:
+            assignments: `group.field=value` each, the value written as in YAML. "none" stands for
+                null where null may be, `8,16` for a list of numbers. `augmentation=none` switches
+                augmentation off.
 
         Raises:
             ValueError: If a text is not an assignment to a field.
         """
-        values = self.to_dict()
+        changes: dict[str, Any] = {}
         for assignment in assignments:
-            name, equals, text = assignment.partition("=")
+            path, equals, text = assignment.partition("=")
             if not equals:
-                raise ValueError(f"expected name=value. Received: {assignment!r}")
-            name, dot, option = name.strip().partition(".")
-            value = yaml.safe_load(text)
-            if dot:
-                options = values.get(name) or {}
-                if not isinstance(options, dict):
-                    raise ValueError(f"{name} holds no options. Received: {assignment!r}")
-                value = {**options, option: value}
-            values[name] = value
-        return type(self).from_dict(values)
+                raise ValueError(f"expected group.field=value. Received: {assignment!r}")
+            group, dot, name = path.strip().partition(".")
+            _check_groups([group], path=path)
+            value = _parsed(group, name, text)
+            if not dot:
+                changes[group] = value
+            else:
+                changes[group] = {**(changes.get(group) or {}), name: value}
+        return self.replace(**changes)
 
     def differences(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
-        """Fields whose values differ: name -> (this recipe's, the other's)."""
-        mine, theirs = self.to_dict(), other.to_dict()
-        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+        """Fields whose values differ: path -> (this recipe's, the other's), None for no field."""
+        mine, theirs = self.by_path(), other.by_path()
+        return {
+            path: (mine.get(path), theirs.get(path))
+            for path in {**mine, **theirs}
+            if mine.get(path) != theirs.get(path)
+        }
+
+    def by_path(self) -> dict[str, Any]:
+        """All fields in one mapping: path, such as "run.steps", -> value."""
+        paths: dict[str, Any] = {}
+        for group, options in self.to_dict().items():
+            if isinstance(options, dict) and options:
+                paths |= {f"{group}.{name}": value for name, value in options.items()}
+            else:
+                paths[group] = options
+        return paths
 
     @classmethod
     def describe(cls) -> dict[str, str]:
-        """What every field means in one line, from the class's documentation."""
-        text = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
-        entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, flags=re.MULTILINE)
-        return {name: " ".join(note.split()) for name, note in entries}
+        """What every group and every field with a default means, in one line: path -> text."""
+        notes: dict[str, str] = {}
+        for group, note in notes_of(Recipe).items():
+            notes[group] = note
+            documented = ModelOptions if group == "model" else FIXED.get(group)
+            if documented is not None:
+                notes |= {f"{group}.{name}": text for name, text in notes_of(documented).items()}
+        return notes | {"target.name": 'Name of the target. Defaults to "classes".'}
+
+
+def _check_groups(names: Iterable[str], path: str | None = None) -> None:
+    """Raises a `ValueError` for a name that is no group; a field's name leads to its group."""
+    groups = list(notes_of(Recipe))
+    for name in names:
+        if name not in groups:
+            near = difflib.get_close_matches(str(name), [*groups, *FIELDS], n=1)
+            moved = [one if one in groups else FIELDS[one] for one in near]
+            hint = f" (did you mean {moved[0]!r}?)" if moved else f"; there are {', '.join(groups)}"
+            raise ValueError(f"unknown recipe group {path or name!r}{hint}")
+
+
+def _parsed(group: str, name: str, text: str) -> Any:
+    """The value of a text on the command line."""
+    try:
+        value = yaml.safe_load(text)
+        if isinstance(value, str) and "," in value:
+            entries = yaml.safe_load(f"[{value}]")
+            value = value if any(isinstance(one, str) for one in entries) else entries
+    except yaml.YAMLError as error:
+        raise ValueError(f"{group}.{name}={text}: {error}") from error
+    return None if value == "none" and _may_be_null(group, name) else value
+
+
+def _may_be_null(group: str, name: str) -> bool:
+    """Whether null is a value of a field; the class decides where it is a free one."""
+    return group not in FIXED or "None" in str(FIXED[group].__annotations__.get(name))
+
+
+def _copied(options: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(options))
+
+
+def _comment(note: str, indent: str) -> list[str]:
+    start = f"{indent}# "
+    return textwrap.wrap(
+        note,
+        100,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _plain_yaml(value: Any) -> str:
+    """A value in one line."""
+    return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]

@@ -62,11 +62,9 @@ def _clear(folder: Path) -> None:
 
 def _check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
     # a run of an earlier version lacks the fields that are younger, and had what is now the default
-    old, new = Recipe().to_dict() | there["recipe"], here["recipe"]
+    old, new = Recipe.from_dict(there["recipe"]), Recipe.from_dict(here["recipe"])
     changes = [
-        f"{name}: {old.get(name)!r} there, {new.get(name)!r} here"
-        for name in {**old, **new}
-        if old.get(name) != new.get(name)
+        f"{path}: {was!r} there, {now!r} here" for path, (was, now) in old.differences(new).items()
     ]
     if there["samples"] != here["samples"]:
         changes.append("other samples")

@@ -209,7 +209,7 @@ def warn_batch_norm(batch_size: int) -> None:
     if batch_size < 4:
         logger.warning(
             "batch normalisation over %d tile(s) in a step: training and prediction will differ; "
-            "use batch_size >= 4, normalization='group' or none",
+            "use batches.size >= 4, normalization='group' or none",
             batch_size,
         )
 

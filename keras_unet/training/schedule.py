@@ -50,19 +50,23 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     Returns:
         A new Keras optimizer, not built.
     """
+    options, momentum = recipe.optimizer, recipe.optimizer.momentum
     rate = learning_rate_schedule(
-        recipe.learning_rate, recipe.steps, recipe.warmup, recipe.schedule
+        options.learning_rate, recipe.run.steps, options.warmup, options.schedule
     )
-    common = {"weight_decay": recipe.weight_decay or None, "global_clipnorm": recipe.gradient_clip}
+    common = {
+        "weight_decay": options.weight_decay or None,
+        "global_clipnorm": options.gradient_clip,
+    }
     optimizer: keras.optimizers.Optimizer
-    if recipe.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=recipe.momentum, **common)
-    elif recipe.weight_decay:
-        optimizer = keras.optimizers.AdamW(rate, beta_1=recipe.momentum, **common)
+    if options.name == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=momentum, **common)
+    elif options.weight_decay:
+        optimizer = keras.optimizers.AdamW(rate, beta_1=momentum, **common)
     else:
-        optimizer = keras.optimizers.Adam(rate, beta_1=recipe.momentum, **common)
-    if recipe.weight_decay:
+        optimizer = keras.optimizers.Adam(rate, beta_1=momentum, **common)
+    if options.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if recipe.precision == "mixed_float16":
+    if recipe.run.precision == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

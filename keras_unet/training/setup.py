@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +23,6 @@ from keras_unet.training.sample_checks import (
     warn_lost_objects,
     warn_samples,
 )
-
-logger = logging.getLogger("keras_unet")
 
 
 def split_samples(
@@ -116,22 +113,22 @@ class Setup:
         Raises:
             ValueError: If the samples or the recipe are not fit for training.
         """
-        needs_instances = targets.get(recipe.target).needs_instances
-        num_classes = recipe.target_options.get("num_classes")
-        resized = [resize_sample(sample, recipe.resolution) for sample in training]
+        needs_instances = targets.get(recipe.target["name"]).needs_instances
+        num_classes = recipe.target.get("num_classes")
+        resolution = recipe.images.resolution
+        resized = [resize_sample(sample, resolution) for sample in training]
         table = check_samples(resized, num_classes, needs_instances)
         if held_out:
             check_like([training[0], *held_out])
             check_samples(held_out, len(table.pixels), needs_instances, role="validation")
         warn_samples(resized, table)
-        warn_unused(recipe)
-        if min(per_axis(recipe.resolution, training[0].rank if training else 2)) < 1:
-            warn_lost_objects(training, resized, recipe.resolution)
-        if recipe.normalization == "batch":
-            warn_batch_norm(recipe.batch_size)
+        if min(per_axis(resolution, training[0].rank if training else 2)) < 1:
+            warn_lost_objects(training, resized, resolution)
+        if recipe.model.get("normalization") == "batch":
+            warn_batch_norm(recipe.batches.size)
         target = make_target(recipe, table, relative_spacing(resized))
         network = build_network(recipe, _input_shape(training[0]), target.num_outputs)
-        tile = choose_tile(network.geometry, resized, recipe.tile)
+        tile = choose_tile(network.geometry, resized, recipe.batches.tile)
         return cls(recipe, resized, table, target, network, tile)
 
     def build_network(self, dtype: str) -> keras.Model:
@@ -158,39 +155,10 @@ def build_network(
 
     Returns:
         A model with `.geometry`.
-
-    Raises:
-        ValueError: If the architecture or one of `model_options` is unknown.
     """
-    options = {
-        "input_shape": input_shape,
-        "num_classes": num_outputs,
-        "dtype": dtype,
-        **_shared_options(recipe),
-        **recipe.model_options,
-    }
-    return _create(models.create, recipe.model, options, "model_options")
-
-
-SHARED = ("filters", "depth", "padding", "normalization", "dropout")
-"""Fields of a recipe that are arguments of most architectures."""
-
-
-def _shared_options(recipe: Recipe) -> dict[str, Any]:
-    """Those of them that the recipe's architecture takes."""
-    taken = models.arguments(recipe.model)
-    return {name: getattr(recipe, name) for name in SHARED if name in taken}
-
-
-def warn_unused(recipe: Recipe) -> None:
-    """Logs the fields that say something about the network which its architecture does not take."""
-    taken = {*models.arguments(recipe.model), *recipe.model_options}
-    for name in SHARED:
-        value = getattr(recipe, name)
-        if name not in taken and value != getattr(Recipe, name):
-            logger.warning(
-                "the model %r takes no %s: %s=%r is not used", recipe.model, name, name, value
-            )
+    return models.create(
+        **recipe.model, input_shape=input_shape, num_classes=num_outputs, dtype=dtype
+    )
 
 
 def relative_spacing(samples: Sequence[Sample]) -> list[float] | None:
@@ -208,32 +176,9 @@ def make_target(
 ) -> Target:
     """The target of a recipe, its class weights from the samples where they are "balanced".
 
-    Where pixels are no squares (or voxels no cubes), its `spacing` is `spacing` unless the recipe's
-    options have one.
-
-    Raises:
-        ValueError: If the target or an option is unknown, or there are class weights for a target
-            without classes.
+    Where pixels are no squares (or voxels no cubes), its `spacing` is `spacing` unless the recipe
+    has one.
     """
-    target = targets.get(recipe.target)
-    options: dict[str, Any] = dict(recipe.target_options)
-    if recipe.class_weights is not None:
-        options["class_weights"] = recipe.class_weights
-    options = target.for_samples(options, table.pixels, spacing)
-    return _create(targets.create, recipe.target, options, "target_options")
-
-
-def _create(create: Any, name: str, options: dict[str, Any], field: str) -> Any:
-    """Calls a registry's `create`; an unknown option becomes an error that names the field."""
-    try:
-        made = create(name, **options)
-    except TypeError as error:
-        raise ValueError(f"{field} do not fit {name!r}: {error}. Received: {options}") from error
-    known = made.get_config()
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(
-            f"{field} do not fit {name!r}: {unknown} are not among {sorted(known)}. "
-            f"Received: {options}"
-        )
-    return made
+    options: dict[str, Any] = dict(recipe.target)
+    target = targets.get(options.pop("name"))
+    return target.from_config(target.for_samples(options, table.pixels, spacing))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from keras_unet._names import check_one_of
+from keras_unet.training.recipe_groups import STRATEGIES
+
 if TYPE_CHECKING:
     import tensorflow as tf
-
-STRATEGIES = ("default", "mirrored")
 
 
 def make_strategy(
@@ -46,8 +47,7 @@ def make_strategy(
     """
     if name is None or name == "none":
         name = "default"
-    if name not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {STRATEGIES}. Received: strategy={name!r}")
+    check_one_of("strategy", name, STRATEGIES)
     if name == "default":
         if devices is not None:
             raise ValueError(

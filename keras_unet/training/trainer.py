@@ -16,7 +16,6 @@ from keras_unet.data.resolution import resolution_text
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.losses import DeepSupervision
 from keras_unet.metrics import MeanOfHeads
-from keras_unet.normalization import Normalization
 from keras_unet.sample import Sample
 from keras_unet.training.callbacks import (
     AverageWeights,
@@ -78,7 +77,7 @@ def train(
 
     Example:
         >>> samples = ku.data.synthetic_cells(8, shape=(256, 320))
-        >>> segmenter = ku.train(samples, ku.Recipe(filters=16, steps=500), "runs/cells", 2)
+        >>> segmenter = ku.train(samples, ku.Recipe(run={"steps": 500}), "runs/cells", 2)
         >>> segmenter.predict(image).count
         57
     """
@@ -86,11 +85,12 @@ def train(
     console = Console(
         stderr=True, quiet=not progress, markup=False, highlight=False, soft_wrap=True
     )
-    training, held_out = split_samples(samples, validation, recipe.validation_images)
+    training, held_out = split_samples(samples, validation, recipe.run.validation_images)
     setup = Setup.check(recipe, training, held_out)
     run = _Run(setup, Path(out), class_names)
     checkpoint = run.open(checksum([*training, *held_out]), resume)
-    scale = "" if recipe.resolution == 1 else f" at resolution {resolution_text(recipe.resolution)}"
+    resolution = recipe.images.resolution
+    scale = "" if resolution == 1 else f" at resolution {resolution_text(resolution)}"
     console.print(f"{len(training)} training samples{scale}: {setup.table}")
     if checkpoint is not None:
         console.print(f"{run.folder} goes on at step {run.state.step}")
@@ -108,12 +108,12 @@ class _Run:
         self.folder = folder
         self.model = _compiled_model(setup)
         setup.network.set_weights(self.model.get_weights())
-        self.normalization = Normalization(recipe.image_normalization)
+        self.normalization = recipe.images.make_normalization()
         self.segmenter = Segmenter(
             setup.network,
             setup.target,
             self.normalization,
-            resolution=recipe.resolution,
+            resolution=recipe.images.resolution,
             class_names=class_names,
         )
         # Layers' variables include the seeds of dropout, which `weights` leaves out.
@@ -136,8 +136,8 @@ class _Run:
     @property
     def finished(self) -> bool:
         """Whether no step is left."""
-        recipe, state = self.recipe, self.state
-        return state.step >= recipe.steps or stalled(state.history, recipe.monitor, recipe.patience)
+        run, state = self.recipe.run, self.state
+        return state.step >= run.steps or stalled(state.history, run.monitor, run.patience)
 
     def fit(
         self,
@@ -146,16 +146,16 @@ class _Run:
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         """Trains until the last step."""
-        recipe, state = self.recipe, self.state
-        epochs_left = -((state.step - recipe.steps) // recipe.validate_every)
-        show = ShowProgress(state, recipe.steps, recipe.batch_size, console)
+        run, state = self.recipe.run, self.state
+        epochs_left = -((state.step - run.steps) // run.validate_every)
+        show = ShowProgress(state, run.steps, self.recipe.batches.size, console)
         own = [
-            CountSteps(state, recipe.steps),
+            CountSteps(state, run.steps),
             StopOnNaN(state),
-            AverageWeights(self.segmenter.model, state, recipe.ema),
+            AverageWeights(self.segmenter.model, state, self.recipe.optimizer.ema),
             *([WholeImageValidation(self.segmenter, held_out)] if held_out else []),
             *self._tensorboard(),
-            SaveRun(self.folder, state, self.segmenter, recipe.monitor, recipe.patience),
+            SaveRun(self.folder, state, self.segmenter, run.monitor, run.patience),
             show,
         ]
         try:
@@ -163,7 +163,7 @@ class _Run:
                 self._dataset(),
                 initial_epoch=len(state.history),
                 epochs=len(state.history) + epochs_left,
-                steps_per_epoch=recipe.validate_every,
+                steps_per_epoch=run.validate_every,
                 shuffle=False,  # Keras 3.15 warns of it with a tf.data.Dataset
                 verbose=0,
                 callbacks=[*own, *callbacks],
@@ -179,44 +179,44 @@ class _Run:
             show.close()
 
     def _dataset(self) -> Any:
-        recipe, setup = self.recipe, self.setup
-        options = recipe.augmentation
+        setup, batches, seed = self.setup, self.recipe.batches, self.recipe.run.seed
+        options = self.recipe.augmentation
         if options is not None:  # physical distances and angles where pixels are no squares
             options = {"spacing": relative_spacing(setup.training), **options}
         return training_dataset(
             setup.training,
             setup.network.geometry,
             tile=setup.tile,
-            batch_size=recipe.batch_size,
+            batch_size=batches.size,
             augmentation=None if options is None else Augmentation(**options),
             target=setup.target,
             normalization=self.normalization,
-            seed=recipe.seed,
-            start=self.state.step * recipe.batch_size,
-            sampling=recipe.sampling,
-            foreground_fraction=recipe.foreground_fraction,
+            seed=seed,
+            start=self.state.step * batches.size,
+            sampling=batches.sampling,
+            foreground_fraction=batches.foreground_fraction,
         )
 
     def _tensorboard(self) -> list[keras.callbacks.Callback]:
         backend_can = keras.config.backend() == "tensorflow"
-        if not (self.recipe.tensorboard and backend_can and find_spec("tensorboard")):
+        if not (self.recipe.run.tensorboard and backend_can and find_spec("tensorboard")):
             return []
         return [keras.callbacks.TensorBoard(str(self.folder / "tensorboard"), write_graph=False)]
 
 
 def _compiled_model(setup: Setup) -> keras.Model:
     """The network on the recipe's devices, compiled, with the variables of the optimizer made."""
-    recipe = setup.recipe
-    strategy = make_strategy(recipe.strategy)
+    recipe, run = setup.recipe, setup.recipe.run
+    strategy = make_strategy(run.strategy)
     replicas = 1 if strategy is None else strategy.num_replicas_in_sync
-    if recipe.batch_size % replicas:
+    if recipe.batches.size % replicas:
         raise ValueError(
-            f"batch_size is divided among the devices: it must be a multiple of {replicas}. "
-            f"Received: batch_size={recipe.batch_size}"
+            f"batches.size is divided among the devices: it must be a multiple of {replicas}. "
+            f"Received: batches.size={recipe.batches.size}"
         )
-    keras.utils.set_random_seed(recipe.seed)
+    keras.utils.set_random_seed(run.seed)
     with strategy_scope(strategy):
-        model = setup.build_network(recipe.precision)
+        model = setup.build_network(run.precision)
         optimizer = make_optimizer(recipe)
         optimizer.build(model.trainable_variables)
         loss, metrics = setup.target.loss(), list(setup.target.metrics())
@@ -228,6 +228,6 @@ def _compiled_model(setup: Setup) -> keras.Model:
             optimizer,
             loss=loss,
             metrics=metrics,
-            jit_compile="auto" if recipe.jit_compile is None else recipe.jit_compile,
+            jit_compile="auto" if run.jit_compile is None else run.jit_compile,
         )
     return model

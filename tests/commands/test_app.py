@@ -8,7 +8,7 @@ import pytest
 from command_line import invoke
 
 import keras_unet as ku
-from keras_unet.commands import app as cli
+from keras_unet.commands.data_options import DATA_OPTIONS
 from keras_unet.files.reading import read_labels
 
 TINY = [
@@ -53,12 +53,12 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("model", ku.models.names())
+@pytest.mark.parametrize("model", ku.models.list_models())
 def test_every_model_is_trained_by_its_name(model, folder, tmp_path):
     data = (folder / "images", "--masks", folder / "masks", "--kind", "instances")
     options = ["--model", model, "--tile", 96 if model == "sliding_window" else 32]
     for name, value in OPTIONS.get(model, {}).items():
-        options += ["--set", f"model_options.{name}={value}"]
+        options += [f"--model.{name}", value]
     output = invoke("train", *data, "--out", tmp_path / "run", *TINY, *options)
     assert "Run folder" in output
     segmenter = ku.Segmenter.load(tmp_path / "run")
@@ -114,7 +114,7 @@ def test_evaluate_takes_predictions_of_any_program(folder, tmp_path):
 def test_train_and_evaluate_share_the_options_of_data():
     for command in ("train", "evaluate"):
         output = invoke(command, "--help")
-        for name in cli.DATA_OPTIONS:
+        for name in DATA_OPTIONS:
             assert f"--{name}" in output
 
 
@@ -137,7 +137,14 @@ ILL_CASES = [
     (("predict", "nowhere", "image.png"), "image.png"),
     (("info", "--filters", "0"), "filters"),
     (("info", "--padding", "full"), "padding"),
-    (("info", "--set", "filtres=3"), "filters"),
+    (("info", "--model.filtres", "3"), "did you mean 'filters'"),
+    (("info", "--model", "unett"), "did you mean 'unet'"),
+    (("info", "--steps", "many"), "run.steps must be a whole number"),
+    (("info", "--recipes.steps", "3"), "unknown recipe group 'recipes.steps'"),
+    (("train", "nowhere", "--out", "x", "--augmentation.sgima", 5), "did you mean 'sigma'"),
+    (("train", "nowhere", "--out", "x", "--model.filterz=3"), "did you mean 'filters'"),
+    (("train", "nowhere", "--out", "x", "--target", "seeds", "--target.clap", 3), "mean 'clip'"),
+    (("train", "nowhere", "--out", "x", "--monitor", "mean_iuo"), "did you mean 'mean_iou'"),
     (("info", "--recipe", "nowhere.yaml"), "nowhere.yaml"),
 ]
 
@@ -145,7 +152,8 @@ ILL_CASES = [
 @pytest.mark.parametrize(("arguments", "named"), ILL_CASES)
 def test_errors_are_one_line_that_names_the_value(arguments, named):
     output = invoke(*arguments, code=1)
-    assert "Error:" in output
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
     assert named in output
     assert "Traceback" not in output
 

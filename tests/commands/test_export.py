@@ -6,11 +6,11 @@ from export_cases import make, picture
 from typer.testing import CliRunner
 
 import keras_unet as ku
-from keras_unet.commands import app as cli
+from keras_unet.commands.app import app
 
 
 def invoke(*arguments, code=0):
-    result = CliRunner().invoke(cli.app, ["export", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["export", *map(str, arguments)])
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 
@@ -36,7 +36,7 @@ def test_tflite(run, tmp_path):
     options = ("--quantization", "int8", "--samples", tmp_path / "images", "--tile", 32)
     invoke(run, "--format", "tflite", "--out", file, *options)
     found = ku.export.TFLiteSegmenter(file)
-    assert found.tile == (32, 32)
+    assert found.engine.input_shape == (32, 32, 1)
     assert found.predict(picture(40, 50)).classes.shape == (40, 50)
     invoke(run, "--format", "tflite", "--out", file, "--quantization", "none", "--overwrite")
 

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from keras_unet.evaluation.scores import (
+    INSTANCE_SCORES,
+    MONITORS,
+    PIXEL_SCORES,
     confusion_matrix,
     evaluate_samples,
     instance_measures,
@@ -167,3 +170,15 @@ ILL_CASES = [
 def test_errors(samples, message):
     with pytest.raises(ValueError, match=message):
         evaluate_samples(lambda image: as_result(PRED), samples, NAMES)
+
+
+def test_the_lists_of_scores_are_what_the_functions_give():
+    numbers = {
+        name
+        for name, value in pixel_scores(np.eye(2), ["a", "b"]).items()
+        if isinstance(value, (int, float))
+    }
+    assert numbers == set(PIXEL_SCORES)
+    ids = np.array([[0, 1, 1]])
+    assert set(instance_scores([ids], [ids])) == set(INSTANCE_SCORES)
+    assert set(MONITORS) < numbers | set(INSTANCE_SCORES)

@@ -8,8 +8,8 @@ pytestmark = pytest.mark.core
 
 
 def test_every_name_makes_its_model():
-    assert list(models.names()) == sorted(SMALL)
-    for name in models.names():
+    assert list(models.list_models()) == sorted(SMALL)
+    for name in models.list_models():
         model = models.create(name, **SMALL[name])
         assert isinstance(model, models.SegmentationModel)
         assert name_of(model) == name
@@ -24,3 +24,12 @@ def test_an_unknown_name_lists_what_there_is():
         models.create("nnet")
     with pytest.raises(ValueError, match="Received: name='nnet'"):
         models.arguments("nnet")
+    with pytest.raises(
+        ValueError, match=r"no such model \(did you mean 'unet'\?\); there are 'att"
+    ):
+        models.get("unett")
+
+
+def test_a_class_stands_for_itself():
+    assert models.get("unet") is models.UNet
+    assert models.get(models.UNet) is models.UNet

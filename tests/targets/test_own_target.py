@@ -61,9 +61,11 @@ IMAGE = SAMPLES[2].image
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "own"
     recipe = ku.Recipe(
-        **{"filters": 4, "depth": 2, "normalization": None, "target": ForegroundTarget.name},
-        **{"tile": 48, "batch_size": 2, "steps": 20, "validate_every": 20, "tensorboard": False},
-        **{"target_options": {"threshold": 0.3}, "learning_rate": 5e-3, "jit_compile": False},
+        model={"filters": 4, "depth": 2, "normalization": None},
+        target={"name": ForegroundTarget.name, "threshold": 0.3},
+        batches={"tile": 48, "size": 2},
+        optimizer={"learning_rate": 5e-3},
+        run={"steps": 20, "validate_every": 20, "tensorboard": False, "jit_compile": False},
     )
     ku.train(SAMPLES[:2], recipe, folder, SAMPLES[2:], progress=False)
     return folder

@@ -8,7 +8,7 @@ from keras_unet.training.run_folder import open_run
 
 pytestmark = pytest.mark.core
 
-RECIPE = Recipe(steps=10)
+RECIPE = Recipe(run={"steps": 10})
 
 
 def begun(folder, recipe=RECIPE, samples="abc"):
@@ -32,10 +32,10 @@ def test_same_run_goes_on(tmp_path, resume):
 
 
 def test_other_recipe_goes_on_when_told(tmp_path):
-    longer = RECIPE.replace(steps=20)
+    longer = RECIPE.replace(run={"steps": 20})
     checkpoint, meta = open_run(begun(tmp_path), longer, "other", resume=True)
     assert checkpoint.step == 5
-    assert meta["recipe"]["steps"] == 20
+    assert meta["recipe"]["run"]["steps"] == 20
     assert Recipe.from_file(tmp_path / "recipe.yaml") == longer
 
 
@@ -51,12 +51,15 @@ def test_start_over_deletes_the_run_only(tmp_path):
 
 def test_recipe_without_checkpoint_may_change(tmp_path):
     RECIPE.save(tmp_path / "recipe.yaml")  # killed before its first checkpoint
-    checkpoint, _ = open_run(tmp_path, RECIPE.replace(seed=4), "abc")
+    checkpoint, _ = open_run(tmp_path, RECIPE.replace(run={"seed": 4}), "abc")
     assert checkpoint is None
 
 
 ILL_RUNS = [
-    ({"recipe": RECIPE.replace(steps=20, seed=4)}, r"steps: 10 there, 20 here; seed: 0 there, 4"),
+    (
+        {"recipe": RECIPE.replace(run={"steps": 20, "seed": 4})},
+        r"run.steps: 10 there, 20 here; run.seed: 0 there, 4",
+    ),
     ({"samples_checksum": "xyz"}, r"other samples.*resume=False"),
     ({"resume": "always"}, "resume must be one of"),
 ]
@@ -80,12 +83,18 @@ def test_a_model_without_checkpoint_is_not_overwritten(tmp_path):
         open_run(tmp_path, RECIPE, "abc")
 
 
-def test_a_run_of_an_earlier_version_goes_on(tmp_path):
-    """Fields that came later had what is now their default."""
-    _, meta = open_run(tmp_path, RECIPE, "abc")
-    del meta["recipe"]["resolution"]
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"steps": 10, "filters": 32, "model_options": {}, "class_weights": None},  # format 1
+        {"run": {"steps": 10}},
+    ],
+)
+def test_a_run_of_an_earlier_version_goes_on(stored, tmp_path):
+    """Flat recipes are migrated; fields that came later had what is now their default."""
+    meta = {"recipe": stored, "samples": "abc"}
     TrainingState(step=5, meta=meta).save(tmp_path / "checkpoint")
     checkpoint, _ = open_run(tmp_path, RECIPE, "abc")
     assert checkpoint.step == 5
-    with pytest.raises(ValueError, match=r"resolution: 1\.0 there, 0\.5 here"):
-        open_run(tmp_path, RECIPE.replace(resolution=0.5), "abc")
+    with pytest.raises(ValueError, match=r"images\.resolution: 1\.0 there, 0\.5 here"):
+        open_run(tmp_path, RECIPE.replace(images={"resolution": 0.5}), "abc")

@@ -49,7 +49,9 @@ def test_decay_leaves_biases_and_normalisations_alone():
     )
     for variable in model.trainable_variables:
         variable.assign(keras.ops.ones(variable.shape))
-    recipe = Recipe(learning_rate=0.1, weight_decay=0.5, warmup=0, schedule="constant")
+    recipe = Recipe(
+        optimizer={"learning_rate": 0.1, "weight_decay": 0.5, "warmup": 0, "schedule": "constant"}
+    )
     optimizer = make_optimizer(recipe)
     zeros = [keras.ops.zeros(variable.shape) for variable in model.trainable_variables]
     optimizer.apply(zeros, model.trainable_variables)
@@ -58,11 +60,13 @@ def test_decay_leaves_biases_and_normalisations_alone():
 
 
 def test_adam_without_decay():
-    optimizer = make_optimizer(Recipe(weight_decay=0, momentum=0.8, gradient_clip=0.5))
+    optimizer = make_optimizer(
+        Recipe(optimizer={"weight_decay": 0, "momentum": 0.8, "gradient_clip": 0.5})
+    )
     assert type(optimizer) is keras.optimizers.Adam
     assert (optimizer.beta_1, optimizer.global_clipnorm) == (0.8, 0.5)
 
 
 def test_float16_scales_the_loss():
-    optimizer = make_optimizer(Recipe(precision="mixed_float16"))
+    optimizer = make_optimizer(Recipe(run={"precision": "mixed_float16"}))
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)

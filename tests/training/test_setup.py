@@ -59,11 +59,11 @@ def test_a_sample_in_both_is_refused():
         split_samples(SAMPLES[:5], [SAMPLES[7], SAMPLES[3]], most=4)
 
 
-TINY = Recipe(filters=2, depth=1)
+TINY = Recipe(model={"filters": 2, "depth": 1})
 
 
 def test_setup_settles_what_the_recipe_leaves_open(caplog):
-    recipe = TINY.replace(class_weights="balanced")
+    recipe = TINY.replace(target={"class_weights": "balanced"})
     setup = Setup.check(recipe, [sample(channels=3)], [])
     assert setup.network.input_shape == (None, None, None, 3)
     assert setup.network.output_shape[-1] == setup.target.num_outputs == 2
@@ -76,7 +76,8 @@ def test_setup_settles_what_the_recipe_leaves_open(caplog):
 def test_samples_are_checked_at_the_resolution():
     ids = np.zeros((20, 24), np.int32)
     ids[2:8, 4:10], ids[10:16, 12:20] = 1, 2
-    setup = Setup.check(TINY.replace(resolution=0.5), [Sample(SAMPLES[0].image, ids)], SAMPLES[1:2])
+    recipe = TINY.replace(images={"resolution": 0.5})
+    setup = Setup.check(recipe, [Sample(SAMPLES[0].image, ids)], SAMPLES[1:2])
     np.testing.assert_array_equal(setup.training[0].instances, ids[::2, ::2])
     assert setup.table.pixels == (120 - 9 - 12, 9 + 12)
     assert setup.tile == 12
@@ -91,11 +92,11 @@ def test_objects_that_the_grid_cannot_show(caplog):
     ids = SAMPLES[0].instances.copy()
     ids[18, 20] = 3
     lost = Sample(SAMPLES[0].image, ids)
-    Setup.check(TINY.replace(resolution=0.25), [lost], [])
+    Setup.check(TINY.replace(images={"resolution": 0.25}), [lost], [])
     assert "1 of 3 objects vanish at resolution=0.25" in caplog.text
     dots = Sample(SAMPLES[0].image, 3 * (ids == 3))
     with pytest.raises(ValueError, match="is annotated as foreground"):
-        Setup.check(TINY.replace(resolution=0.25), [dots], [])
+        Setup.check(TINY.replace(images={"resolution": 0.25}), [dots], [])
 
 
 def test_number_of_classes_is_counted():
@@ -103,23 +104,19 @@ def test_number_of_classes_is_counted():
     classes[4:9, 5:9], classes[11:15, 12:20] = 1, 2
     semantic = Sample(SAMPLES[0].image, classes=classes)
     assert Setup.check(TINY, [semantic], []).target.num_outputs == 3
-    four = TINY.replace(target_options={"num_classes": 4})
+    four = TINY.replace(target={"num_classes": 4})
     assert Setup.check(four, [semantic], []).target.num_outputs == 4
 
 
 def test_batch_norm_with_few_tiles_warns(caplog):
-    Setup.check(TINY.replace(batch_size=1), SAMPLES, [])
+    Setup.check(TINY.replace(batches={"size": 1}), SAMPLES, [])
     assert "batch normalisation over 1 tile" in caplog.text
 
 
 ILL_SETUPS = [
     (TINY, [sample(channels=3)], "same number of axes and channels"),
-    (TINY.replace(model="ynet"), [], "ynet"),
-    (TINY.replace(model_options={"colour": 1}), [], "model_options do not fit 'unet'"),
-    (TINY.replace(target="stars"), [], "stars"),
-    (TINY.replace(target_options={"w1": 1}), [], "target_options do not fit 'classes'"),
-    (TINY.replace(tile=31), [], "nearest are 30 and 32"),
-    (TINY.replace(target="seeds", class_weights="balanced"), [], "does not count classes"),
+    (TINY.replace(batches={"tile": 31}), [], "nearest are 30 and 32"),
+    (TINY.replace(target={"class_weights": [1, 2, 3]}), [], "class_weights needs 2 numbers"),
 ]
 
 
@@ -131,12 +128,12 @@ def test_ill_setups(recipe, held_out, message):
 
 def test_class_weights_as_given():
     setup = Setup.check(TINY, SAMPLES[:1], [])
-    target = make_target(TINY.replace(class_weights=[1, 3]), setup.table)
+    target = make_target(TINY.replace(target={"class_weights": [1, 3]}), setup.table)
     assert list(target.get_config()["class_weights"]) == [1, 3]
 
 
 def test_precision_is_of_the_network_that_trains():
-    setup = Setup.check(TINY.replace(precision="mixed_bfloat16"), SAMPLES[:1], [])
+    setup = Setup.check(TINY.replace(run={"precision": "mixed_bfloat16"}), SAMPLES[:1], [])
     trained = setup.build_network("mixed_bfloat16")
     assert trained.dtype_policy.name == "mixed_bfloat16"
     assert setup.network.dtype_policy.name == "float32"
@@ -148,19 +145,9 @@ def test_rank_three():
     assert network.geometry.rank == 3
 
 
-def test_an_architecture_gets_what_it_takes(caplog):
-    recipe = TINY.replace(model="res_unet", padding="valid", dropout=0.2)
-    setup = Setup.check(recipe, SAMPLES[:1], [])
-    config = setup.network.get_config()
-    assert (config["filters"], config["depth"]) == (recipe.filters, recipe.depth)
-    assert setup.network.geometry.padding == "same"
-    assert "the model 'res_unet' takes no padding: padding='valid' is not used" in caplog.text
-    assert "takes no dropout: dropout=0.2 is not used" in caplog.text
-    assert "takes no filters" not in caplog.text
-
-
-def test_options_of_an_architecture():
-    recipe = TINY.replace(model="res_unet", model_options={"shortcut": "identity"})
-    assert build_network(recipe, (None, None, 1), 2).get_config()["shortcut"] == "identity"
-    with pytest.raises(ValueError, match=r"model_options do not fit 'res_unet'.*dropout"):
-        build_network(recipe.replace(model_options={"dropout": 0.5}), (None, None, 1), 2)
+def test_an_architecture_gets_what_it_takes():
+    recipe = TINY.replace(model={"name": "res_unet", "shortcut": "identity"})
+    network = Setup.check(recipe, SAMPLES[:1], []).network
+    config = network.get_config()
+    assert (config["filters"], config["depth"], config["shortcut"]) == (2, 1, "identity")
+    assert network.geometry.padding == "same"

@@ -1,4 +1,4 @@
-"""`Recipe(strategy="mirrored")` on two logical devices, in a process of its own.
+"""`Recipe(run={"strategy": "mirrored"})` on two logical devices, in a process of its own.
 
 Logical devices must be made before TensorFlow starts, which in this process it has.
 """
@@ -24,14 +24,18 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 sys.path.insert(0, {tests!r})
 from test_trainer import SAMPLES, TINY, At, interrupt, train
 
-recipe = TINY.replace(dropout=0, normalization=None, optimizer="sgd", learning_rate=0.05, steps=6)
-mirrored = recipe.replace(strategy="mirrored")
+recipe = TINY.replace(
+    model={{"dropout": 0, "normalization": None}},
+    optimizer={{"name": "sgd", "learning_rate": 0.05}},
+    run={{"steps": 6}},
+)
+mirrored = recipe.replace(run={{"strategy": "mirrored"}})
 train(SAMPLES, recipe, {root!r} + "/one", validation=1, progress=False)
 try:
     train(SAMPLES, mirrored, {root!r} + "/two", validation=1, callbacks=[At(5, interrupt)])
 except KeyboardInterrupt:
     train(SAMPLES, mirrored, {root!r} + "/two", validation=1)
-batch_norm_and_dropout = TINY.replace(strategy="mirrored", steps=2)
+batch_norm_and_dropout = TINY.replace(run={{"strategy": "mirrored", "steps": 2}})
 segmenter = train(SAMPLES, batch_norm_and_dropout, {root!r} + "/more", progress=False)
 segmenter.predict(SAMPLES[0].image)
 """

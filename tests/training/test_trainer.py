@@ -18,28 +18,18 @@ from keras_unet.training.checkpoint import checksum, latest_checkpoint
 pytestmark = pytest.mark.core
 
 TINY = Recipe(
-    filters=2,
-    depth=1,
-    dropout=0.5,  # its random numbers must be restored, too
-    tile=32,
-    batch_size=4,
-    steps=7,
-    validate_every=3,
-    warmup=0.2,
-    ema=0.5,
-    tensorboard=False,
+    # the random numbers of dropout must be restored, too
+    model={"filters": 2, "depth": 1, "dropout": 0.5},
+    batches={"tile": 32, "size": 4},
+    optimizer={"warmup": 0.2, "ema": 0.5},
+    run={"steps": 7, "validate_every": 3, "tensorboard": False},
 )
 
 
 LEARNS = TINY.replace(
-    filters=4,
-    normalization=None,
-    dropout=0,
-    learning_rate=0.02,
-    schedule="constant",
-    ema=0.9,
-    steps=90,
-    validate_every=90,
+    model={"filters": 4, "normalization": None, "dropout": 0},
+    optimizer={"learning_rate": 0.02, "schedule": "constant", "ema": 0.9},
+    run={"steps": 90, "validate_every": 90},
 )
 
 
@@ -134,7 +124,7 @@ def test_same_seed_same_run_other_seed_other_run(whole, tmp_path):
     folder, _ = whole
     train(SAMPLES, TINY, tmp_path / "again", validation=1, progress=False)
     assert_same_run(folder, tmp_path / "again")
-    other = TINY.replace(seed=1, steps=3)
+    other = TINY.replace(run={"seed": 1, "steps": 3})
     train(SAMPLES, other, tmp_path / "other", progress=False)
     losses = [read_log(path)[0]["loss"] for path in (folder, tmp_path / "other")]
     assert losses[0] != losses[1]
@@ -176,16 +166,17 @@ def test_finished_run_is_only_loaded(whole, tmp_path):
 
 
 def test_more_steps_when_told(tmp_path):
-    short = TINY.replace(steps=4, validate_every=4)
+    short = TINY.replace(run={"steps": 4, "validate_every": 4})
     train(SAMPLES, short, tmp_path, progress=False)
-    with pytest.raises(ValueError, match="steps: 4 there, 6 here"):
-        train(SAMPLES, short.replace(steps=6), tmp_path, progress=False)
-    train(SAMPLES, short.replace(steps=6), tmp_path, resume=True, progress=False)
+    longer = short.replace(run={"steps": 6})
+    with pytest.raises(ValueError, match=r"run\.steps: 4 there, 6 here"):
+        train(SAMPLES, longer, tmp_path, progress=False)
+    train(SAMPLES, longer, tmp_path, resume=True, progress=False)
     assert [row["step"] for row in read_log(tmp_path)] == ["4", "6"]
 
 
 def test_without_validation_the_last_weights_are_kept(tmp_path):
-    recipe = TINY.replace(ema=0, steps=2, validate_every=1)
+    recipe = TINY.replace(optimizer={"ema": 0}, run={"steps": 2, "validate_every": 1})
     segmenter = train(SAMPLES, recipe, tmp_path, progress=False, class_names=["ground", "disk"])
     assert "val_mean_iou" not in read_log(tmp_path)[0]
     weights = latest_checkpoint(tmp_path / "checkpoint").groups["average"]
@@ -202,7 +193,9 @@ def test_other_samples_are_refused(whole):
 def test_early_stopping(tmp_path):
     # A rate of nearly zero: no validation is better than the first.
     recipe = TINY.replace(
-        learning_rate=1e-12, normalization=None, ema=0, validate_every=1, patience=2
+        model={"normalization": None},
+        optimizer={"learning_rate": 1e-12, "ema": 0},
+        run={"validate_every": 1, "patience": 2},
     )
     train(SAMPLES, recipe, tmp_path, validation=1, progress=False)
     assert [row["step"] for row in read_log(tmp_path)] == ["1", "2", "3"]
@@ -210,22 +203,27 @@ def test_early_stopping(tmp_path):
 
 def test_divergence_gives_advice(tmp_path):
     recipe = TINY.replace(
-        optimizer="sgd", learning_rate=1e30, gradient_clip=None, normalization=None, warmup=0
+        model={"normalization": None},
+        optimizer={"name": "sgd", "learning_rate": 1e30, "gradient_clip": None, "warmup": 0},
     )
     with pytest.raises(FloatingPointError, match="the training diverged"):
         train(SAMPLES, recipe, tmp_path, progress=False)
 
 
 RECIPES = {
-    "paper": Recipe.paper(filters=2, depth=1, tile=36, steps=2, validate_every=2),
-    "float16": TINY.replace(precision="mixed_float16", steps=2),
-    "seeds": TINY.replace(target="seeds", augmentation=None, steps=2),
+    "paper": Recipe.paper(
+        model={"filters": 2, "depth": 1},
+        batches={"tile": 36},
+        run={"steps": 2, "validate_every": 2},
+    ),
+    "float16": TINY.replace(run={"precision": "mixed_float16", "steps": 2}),
+    "seeds": TINY.replace(target={"name": "seeds"}, augmentation=None, run={"steps": 2}),
 }
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes(name, tmp_path):
-    recipe = RECIPES[name].replace(tensorboard=False)
+    recipe = RECIPES[name].replace(run={"tensorboard": False})
     segmenter = train(SAMPLES[:2], recipe, tmp_path, validation=SAMPLES[2:], progress=False)
     assert segmenter.model.output.dtype == "float32"
     assert np.isfinite(segmenter.predict(SAMPLES[3].image).probabilities).all()
@@ -233,7 +231,9 @@ def test_recipes(name, tmp_path):
 
 def test_resolution(tmp_path, capsys):
     """Trained on the coarse grid, scored at the image's size, resumed by the images themselves."""
-    recipe = LEARNS.replace(resolution=0.5, tile=24, class_weights="balanced")
+    recipe = LEARNS.replace(
+        target={"class_weights": "balanced"}, images={"resolution": 0.5}, batches={"tile": 24}
+    )
     segmenter = train(SAMPLES, recipe, tmp_path, validation=1)
     assert "3 training samples at resolution 0.5: class 0" in capsys.readouterr().err
     assert segmenter.resolution == 0.5
@@ -245,13 +245,14 @@ def test_resolution(tmp_path, capsys):
     assert float(read_log(tmp_path)[0]["val_mean_iou"]) == pytest.approx(scores["mean_iou"])
     meta = latest_checkpoint(tmp_path / "checkpoint").meta
     assert meta["samples"] == checksum(SAMPLES)
-    with pytest.raises(ValueError, match=r"resolution: 0\.5 there, 1\.0 here"):
-        train(SAMPLES, recipe.replace(resolution=1), tmp_path, validation=1, progress=False)
+    finer = recipe.replace(images={"resolution": 1})
+    with pytest.raises(ValueError, match=r"images\.resolution: 0\.5 there, 1\.0 here"):
+        train(SAMPLES, finer, tmp_path, validation=1, progress=False)
 
 
 def test_tensorboard(tmp_path):
     pytest.importorskip("tensorboard")
-    train(SAMPLES, TINY.replace(steps=1, tensorboard=True), tmp_path, progress=False)
+    train(SAMPLES, TINY.replace(run={"steps": 1, "tensorboard": True}), tmp_path, progress=False)
     assert list((tmp_path / "tensorboard").rglob("events.*"))
 
 
@@ -265,7 +266,7 @@ def test_batch_is_divided_among_the_devices(tmp_path, monkeypatch):
         num_replicas_in_sync = 3
 
     monkeypatch.setattr("keras_unet.training.trainer.make_strategy", lambda name: Three())
-    with pytest.raises(ValueError, match=r"multiple of 3. Received: batch_size=4"):
+    with pytest.raises(ValueError, match=r"multiple of 3. Received: batches\.size=4"):
         train(SAMPLES, TINY, tmp_path, progress=False)
 
 

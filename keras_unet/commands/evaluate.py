@@ -1,0 +1,103 @@
+"""The command `keras-unet evaluate`."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from keras_unet.commands.data_options import with_data
+from keras_unet.commands.printing import as_text, console, print_values
+from keras_unet.data.data_set import DataSet
+
+COLUMNS = {
+    "isbi.v_rand": (
+        *("name", "mean_iou", "seg", "isbi.pixel_error", "isbi.warping_error"),
+        *("isbi.v_rand", "isbi.v_info"),
+    ),
+    "split": (
+        *("name", "mean_iou", "seg", "ap50", "f1", "true_count", "pred_count"),
+        *("split", "merged"),
+    ),
+    "pixel_error": ("name", "pixel_error", "mean_iou", "mean_dice", "foreground_iou"),
+}
+"""Columns of the table of images, by the first of these scores that there is."""
+
+
+@with_data
+def evaluate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder; or predictions of any program: a folder, or a TIFF stack.",
+            metavar="RUN|PREDICTIONS",
+        ),
+    ],
+    data: DataSet,
+    measures: Annotated[
+        str, typer.Option(help="auto, pixels, instances, isbi or tracking.")
+    ] = "auto",
+    isbi: Annotated[
+        bool, typer.Option("--isbi", help="Also the five measures of the ISBI 2012 challenge.")
+    ] = False,
+    border: Annotated[
+        int, typer.Option(help="Pixels outside the field of interest (measures tracking).")
+    ] = 0,
+    predictions: Annotated[
+        str, typer.Option(help="They hold: auto, instances, classes or probabilities.")
+    ] = "auto",
+    threshold: Annotated[
+        float | None, typer.Option(help="Of predicted probabilities; 0.5 if not given.")
+    ] = None,
+    membrane: Annotated[
+        bool, typer.Option("--membrane", help="Predictions show the membrane, not the cells.")
+    ] = False,
+    tta: Annotated[
+        str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
+    ] = None,
+    max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for error pictures.")] = None,
+) -> None:
+    """Score a trained model, or predictions of any program, on annotated images."""
+    from keras_unet.evaluation.evaluate import MEANINGS
+    from keras_unet.evaluation.evaluate import evaluate as score
+    from keras_unet.report.error_pictures import write_error_pictures
+
+    scores = score(
+        source,
+        data,
+        measures=measures,
+        isbi=isbi,
+        border=border,
+        predictions=predictions,
+        threshold=threshold,
+        membrane=membrane,
+        tta=tta,
+        max_tile=max_tile,
+        on_found=functools.partial(write_error_pictures, pictures) if pictures else None,
+    )
+    if as_json:
+        print(json.dumps(scores, indent=2, allow_nan=False))
+        return
+    rows, notes, scored = (scores.pop(name) for name in ("samples", "notes", "scored"))
+    _print_rows(rows)
+    print_values(f"All {len(rows)} images", scores, MEANINGS)
+    for note in (f"Scored: {scored}.", *notes):
+        console.print(note)
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """A line an image."""
+    shown = next(names for score, names in COLUMNS.items() if score in rows[0])
+    heads = [name.removeprefix("isbi.").removesuffix("_count") for name in shown]
+    table = Table(*heads, box=box.SIMPLE, padding=0)
+    for row in rows:
+        values = [row.get(name) for name in shown]
+        table.add_row(*[f"{v:.4f}" if isinstance(v, float) else as_text(v) for v in values])
+    console.print(table)

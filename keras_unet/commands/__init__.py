@@ -1,1 +1,4 @@
-"""The command line: `app`, and one file a command, which parses, calls one function, prints."""
+"""The command line: `app`, and one file a command.
+
+A command parses, calls one function, and prints what it gave. Nothing is computed here.
+"""

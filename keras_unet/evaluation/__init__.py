@@ -1,4 +1,8 @@
-"""Scores: of a segmenter, of predictions of any program in files, by the field's measures."""
+"""Scores: of a segmenter, or of predictions of any program in files, by the field's measures.
+
+Which file belongs to which sample is decided in `matching`, what its numbers mean in
+`prediction_kinds`; the measures themselves are in `metrics`.
+"""
 
 from keras_unet._lazy import attach
 

@@ -1,4 +1,7 @@
-"""Ways out of Python: SavedModel for TF-Serving, TFLite, ONNX, OpenVINO, and a page."""
+"""Ways out of Python: SavedModel for TF-Serving, TFLite, ONNX, OpenVINO, and a page.
+
+Every format has a parity test against `Segmenter.predict`; rules of targets come from the target.
+"""
 
 from keras_unet._lazy import attach
 

@@ -24,7 +24,7 @@ LARGE = 2**14
 class SegmenterGraph:
     """What `Segmenter.predict` does to one image, for sizes that are known when the graph runs.
 
-    Normalisation, resolution, mirror, tiles, network and activation are the same, and so are the
+    Normalization, resolution, mirror, tiles, network and activation are the same, and so are the
     numbers. Test-time augmentation is left out. Classes are each pixel's own: that objects of
     fewer than `min_size` pixels become background and that gaps are closed needs connected
     components, which are no TensorFlow operation.

@@ -23,9 +23,9 @@ NEEDS = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",)}
 
 
 def onnx(segmenter: Segmenter, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-    """Writes the network as ONNX: normalised images `(N, *spatial, C)` -> logits.
+    """Writes the network as ONNX: normalized images `(N, *spatial, C)` -> logits.
 
-    Sizes are those that the network takes itself (`model.geometry`); normalisation, tiles and
+    Sizes are those that the network takes itself (`model.geometry`); normalization, tiles and
     activation are the caller's part. `NAME.json` beside the file describes them.
 
     Args:

@@ -40,7 +40,7 @@ def saved_model(
 ) -> Path:
     """Writes `BASE_PATH/VERSION`, from raw images to probabilities, masks and PNG files.
 
-    Normalisation, mirror, overlap tiles with bounded memory, network and activation are inside the
+    Normalization, mirror, overlap tiles with bounded memory, network and activation are inside the
     graph and give the numbers of `Segmenter.predict` (without test-time augmentation). Signatures:
 
     - `serving_default`: `images` float32 `(N, *spatial, C)`, raw -> `probabilities` float32

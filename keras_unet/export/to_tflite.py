@@ -44,8 +44,8 @@ def tflite(
     """Writes a `.tflite` file, and beside it a `.json` file that says how to use it.
 
     The file holds the network with the target's activation, of builtin operations only: a
-    normalised tile `(1, H, W, C)` goes in, named `image`; probabilities `(1, H', W', K)` or classes
-    uint8 `(1, H', W')` come out. Normalisation and overlap tiles need the whole image, so they are
+    normalized tile `(1, H, W, C)` goes in, named `image`; probabilities `(1, H', W', K)` or classes
+    uint8 `(1, H', W')` come out. Normalization and overlap tiles need the whole image, so they are
     the caller's part: `TFLiteSegmenter` in Python, the page of `export.web` in a browser.
 
     Args:
@@ -250,7 +250,7 @@ TILE = 256
 def calibration_tiles(
     segmenter: Segmenter, samples: Iterable[Any], tile: Sequence[int] | None
 ) -> list[np.ndarray]:
-    """Normalised tiles of images, evenly chosen where there are many.
+    """Normalized tiles of images, evenly chosen where there are many.
 
     Args:
         segmenter: The segmenter.

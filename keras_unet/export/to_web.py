@@ -34,7 +34,7 @@ def web(
 ) -> Path:
     """Writes a folder that any web server can offer; its `index.html` segments in the browser.
 
-    The network runs as TFLite by LiteRT.js (WebAssembly); normalisation, overlap tiles and the way
+    The network runs as TFLite by LiteRT.js (WebAssembly); normalization, overlap tiles and the way
     from probabilities to objects are those of `Segmenter.predict`, in JavaScript. Images are
     what browsers show: 8 bits, PNG, JPEG, WebP, GIF or BMP. Test-time augmentation is left out.
 

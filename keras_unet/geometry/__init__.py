@@ -1,4 +1,8 @@
-"""Sizes, margins and tile plans of networks as plain integers; nothing else computes a size."""
+"""Sizes, margins and tile plans of networks as plain integers.
+
+Model, pipeline, tiler and exporter ask here; no other room computes a size. Every number is exact:
+a change needs a test by hand or by impulses (`tests/margin_tester.py`).
+"""
 
 from keras_unet._lazy import attach
 

@@ -1,4 +1,8 @@
-"""Segmentation of images of any size: tiles, engines, test-time augmentation, run folders."""
+"""Segmentation of images of any size: preparation, tiles, engines, views, run folders.
+
+The way from an image to a segmentation is written once, in `Segmenter`; what runs a tile is an
+engine. Tiled and whole results agree to the bit.
+"""
 
 from keras_unet._lazy import attach
 

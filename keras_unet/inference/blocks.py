@@ -61,12 +61,12 @@ def predict_large(
     Args:
         segmenter: The segmenter.
         source: Image `(*spatial)` or `(*spatial, C)`: a memory map, a zarr or dask array, anything
-            with a `shape` that can be sliced. Raw, not normalised.
+            with a `shape` that can be sliced. Raw, not normalized.
         destination: Array-like `(*spatial)` of an integer dtype (uint8 is enough for 256 classes)
             that takes the classes, slice by slice.
         probabilities: Array-like `(*spatial, K)` of a float dtype that takes the probabilities.
             Defaults to None, not kept.
-        statistics: (offset, scale) with normalised = (image - offset) * scale, numbers or one per
+        statistics: (offset, scale) with normalized = (image - offset) * scale, numbers or one per
             channel. Defaults to None, measured as above.
         progress: Called with (finished tiles, all tiles) after each one. Defaults to None.
 

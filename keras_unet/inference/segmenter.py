@@ -43,7 +43,7 @@ TILE = 1024
 class Segmenter:
     """A model with the target, normalization and class names that it was trained with.
 
-    An image is normalised as a whole, never per tile, extrapolated by mirroring at its border and
+    An image is normalized as a whole, never per tile, extrapolated by mirroring at its border and
     cut into overlapping tiles on the network's pooling grid (the paper's overlap-tile strategy), so
     that the result has the image's size and depends neither on the tiles nor on the batches. That
     holds for networks whose outputs depend on a neighbourhood: the paper's, and those with batch

@@ -1,4 +1,7 @@
-"""Keras layers of the package, in `keras.ops` only: they run on TensorFlow, JAX and PyTorch."""
+"""Keras layers, in `keras.ops` only: they run on TensorFlow, JAX and PyTorch.
+
+Names and arguments are stored in saved models: add, do not rename.
+"""
 
 from keras_unet._lazy import attach
 

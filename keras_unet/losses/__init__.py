@@ -1,4 +1,7 @@
-"""Losses for class maps with per-pixel weights: cross-entropy, soft Dice, Tanimoto and others."""
+"""Losses for class maps and maps of numbers with per-pixel weights.
+
+A pure function and a thin Keras class each, `keras.ops` only, float32 under every precision.
+"""
 
 from keras_unet._lazy import attach
 

@@ -1,4 +1,7 @@
-"""Measures: streaming Keras metrics for training, and the challenges' own on finished results."""
+"""Measures: streaming Keras metrics for training, and the challenges' own on finished results.
+
+The challenges' measures are NumPy and must give the golden values of `tests/golden` for ever.
+"""
 
 from keras_unet._lazy import attach
 

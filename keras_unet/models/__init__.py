@@ -1,4 +1,7 @@
-"""Segmentation networks: Keras models with a geometry, by class or by name."""
+"""Segmentation networks: Keras models with a geometry, by class or by name.
+
+One architecture a file, one line in `registry`; its published parameter count is a test.
+"""
 
 from keras_unet._lazy import attach
 

@@ -1,6 +1,6 @@
-// The two numbers a channel that normalise an 8-bit image, as `keras_unet.data.Normalization` has it.
+// The two numbers a channel that normalize an 8-bit image, as `keras_unet.data.Normalization` has it.
 
-/** Normalised float32 values `(height, width, channels)` of 8-bit ones. */
+/** Normalized float32 values `(height, width, channels)` of 8-bit ones. */
 export function normalize(values, channels, options) {
   const pairs = statistics(values, channels, options);
   const normalized = new Float32Array(values.length);

@@ -1,6 +1,6 @@
 // Overlap tiles with mirrored borders, as `keras_unet.inference.tiling.plan_fixed` plans them.
 
-/** Segments normalised values `(height, width, channels)` with a network for tiles of one size. */
+/** Segments normalized values `(height, width, channels)` with a network for tiles of one size. */
 export async function predictTiles(values, height, width, channels, geometry, tile, run, progress) {
   const { margin, stride, padding } = geometry;
   const [rows, columns] = [height, width].map((size, axis) => plan(size, tile[axis], margin, stride));

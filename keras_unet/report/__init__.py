@@ -1,4 +1,7 @@
-"""Pictures, charts and the HTML report of a run."""
+"""What people look at: pictures, charts, the HTML report of a run, masks of image files.
+
+Pages are one file each and need no network.
+"""
 
 from keras_unet._lazy import attach
 

@@ -1,4 +1,7 @@
-"""Clients of TensorFlow Serving, and a local server that speaks its contract."""
+"""Clients of TensorFlow Serving, and a local server that speaks its contract.
+
+`contract` is that of `tensorflow/serving`: its words and codes are not ours to change.
+"""
 
 from keras_unet._lazy import attach
 

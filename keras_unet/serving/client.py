@@ -132,7 +132,7 @@ class Client(ABC):
         return found if batched else found[0]
 
     def metadata(self) -> dict[str, Any]:
-        """What the model tells of itself: class names, geometry, normalisation, versions."""
+        """What the model tells of itself: class names, geometry, normalization, versions."""
         found = self.predict("metadata", {"query": _objects([b"client"])})
         return json.loads(found["metadata_json"].ravel()[0])
 

@@ -1,4 +1,8 @@
-"""What networks learn from instances and how their outputs become instances again."""
+"""What networks learn from instances, and how their outputs become instances again.
+
+One matched pair a file. Its rules are written once, for NumPy and `keras.ops`; no other room
+asks which target it is.
+"""
 
 from keras_unet._lazy import attach
 

@@ -202,7 +202,7 @@ def _colors(image: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
         scale = 1
     else:
         raise ValueError(
-            "image must be uint8, uint16 or floats in 0..1, not normalised otherwise. Received: "
+            "image must be uint8, uint16 or floats in 0..1, not normalized otherwise. Received: "
             f"dtype={image.dtype}, values {image.min()}..{image.max()}"
         )
     pixels = (image.reshape(-1, 1, 3) / scale).astype(np.float32)

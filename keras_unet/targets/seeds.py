@@ -177,7 +177,7 @@ class SeedTarget(Target):
         return y, np.where(known, factors[cells.astype(np.intp)], np.float32(0))
 
     def _depth(self, labels: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Normalised distance to the border of the own cell, float32."""
+        """Normalized distance to the border of the own cell, float32."""
         # with background as one more id, the second nearest id is what lies around the own cell
         around = np.where(cells, labels, np.int32(-1))
         squares = two_nearest_squares(around, cells, self.spacing, reach=self.clip).pair[1]

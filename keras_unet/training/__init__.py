@@ -1,4 +1,8 @@
-"""Training runs: recipes, the trainer, callbacks and several GPUs."""
+"""Training runs: recipes, the trainer, callbacks and several GPUs.
+
+A run that is killed goes on as if it had not been: whatever changes a step belongs into the
+checkpoint.
+"""
 
 from keras_unet._lazy import attach
 

@@ -12,7 +12,7 @@ from keras_unet.geometry.base import Geometry
 
 
 class Engine(ABC):
-    """A network as a function from normalised tiles to what its last layer gives.
+    """A network as a function from normalized tiles to what its last layer gives.
 
     Attributes:
         input_shape: `(*spatial, C)` of a tile, None where any size (or number) is taken.

@@ -31,7 +31,7 @@ def split_heads(y_pred: Tensor, heads: int) -> list[Tensor]:
 class DeepSupervision(keras.losses.Loss):
     """Weighted mean of a loss over the heads of a network, for plain `model.fit`.
 
-    The heads' outputs stand side by side in the channels, as `UNetPlusPlus.supervised()` gives
+    The heads' outputs stand side by side in the channels, as `UNetPlusPlus.training_model()` gives
     them; each one is compared with the same `y_true`, under the same pixel weights.
 
     Args:
@@ -50,7 +50,7 @@ class DeepSupervision(keras.losses.Loss):
 
     Example:
         >>> loss = DeepSupervision(WeightedCrossentropy(), heads=4)
-        >>> model.supervised().compile("adam", loss)
+        >>> model.training_model().compile("adam", loss)
 
     Reference:
         Lee, Xie, Gallagher, Zhang, Tu. "Deeply-Supervised Nets." AISTATS 2015. arXiv:1409.5185

@@ -36,18 +36,13 @@ class AttentionUNet(SegmentationModel):
     inside a gate are half of the skip connection's, as in later code.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 1)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
         filters: Channels of the first level; they double with every level. Defaults to 64.
         depth: Number of poolings, at least 1. Defaults to 4.
         normalization: None, "batch" or "group", after every convolution of the two paths and after
             W_out. Defaults to "batch". See `UNet`.
         dropout: Rate of the dropout at the end of the contracting path, in [0, 1). Defaults to 0.
-        activation: Activation function or its name. Defaults to "relu".
-        dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
-        name: Name of the model. Defaults to "attention_unet".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: The `UNetGeometry` of "same" padding.
@@ -118,20 +113,10 @@ class AttentionUNet(SegmentationModel):
             x = blocks.convolutions(x, filters * 2**level, f"expand{level + 1}")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=outputs,
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "depth": depth,
-                "normalization": normalization,
-                "dropout": dropout,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-            },
             dtype=policy,
             name=name,
             trainable=trainable,

@@ -51,9 +51,7 @@ class FCN(SegmentationModel):
     with a momentum of 0.99 and an unnormalised loss.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 3)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 3)`.
         filters: Channels of the first convolutions; the others have 2, 4, 8 and 8 times as many.
             Defaults to 64.
         variant: "32s", "16s" or "8s". Defaults to "8s".
@@ -65,10 +63,7 @@ class FCN(SegmentationModel):
         learned_upsampling: Whether the up-convolutions are trained, from bilinear kernels. Defaults
             to False.
         score_initializer: "zeros", as the authors have it, or "he_normal". Defaults to "zeros".
-        activation: Activation function or its name. Defaults to "relu".
-        dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
-        name: Name of the model. Defaults to "fcn".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: A `WindowGeometry` of "same" padding with a stride of 32 px.
@@ -135,23 +130,10 @@ class FCN(SegmentationModel):
         x = _fully_connected(blocks, pools[-1], 64 * filters if units is None else units, dropout)
         logits = heads.interpolated(heads.score(x, "fr"), pools, variant)
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=cut_back(logits, inputs, image),
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "variant": variant,
-                "units": units,
-                "normalization": normalization,
-                "dropout": dropout,
-                "learned_upsampling": learned_upsampling,
-                "score_initializer": score_initializer,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-            },
             dtype=policy,
             name=name,
             trainable=trainable,

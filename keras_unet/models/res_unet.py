@@ -41,17 +41,12 @@ class ResUNet(SegmentationModel):
     package's initialisation (He et al. 2015); the paper trains with a squared error.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 1)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
         filters: Channels of the first level; they double with every level. Defaults to 64.
         depth: Number of halvings. Defaults to 3.
         normalization: "batch", "group" or None. Defaults to "batch". See `UNet`.
         shortcut: "projection" or "identity". Defaults to "projection".
-        activation: Activation function or its name. Defaults to "relu".
-        dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
-        name: Name of the model. Defaults to "res_unet".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: A `WindowGeometry` of "same" padding with a stride of `2**depth` px.
@@ -121,20 +116,10 @@ class ResUNet(SegmentationModel):
             x = _unit(blocks, x, filters * 2**level, None, shortcut, layer)
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=outputs,
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "depth": depth,
-                "normalization": normalization,
-                "shortcut": shortcut,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-            },
             dtype=policy,
             name=name,
             trainable=trainable,

@@ -26,6 +26,8 @@ VARIANTS = {
         (_ALL, _ALL, _ALL, _ALL, _THREE, _ONE),
     ),
 }
+HEADS = ("segmentation", "boundary", "distance")
+"""What `training_model()` gives with `multitask`, side by side."""
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
@@ -58,12 +60,12 @@ class ResUNetA(SegmentationModel):
     predicts the distance of every pixel to the edge of its object from the decoder's features
     (before the pyramid pooling, as released), one the boundaries from the pooled features and the
     distances, and the segmentation sees the pooled features, boundaries and distances. The model
-    itself gives the segmentation alone; `multitask_model()` gives all, for training.
+    itself gives the segmentation alone; `training_model()` gives all three side by
+    side, for a target that learns them, and `multitask_model()` also the colours, for a training of
+    your own.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 3)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 3)`.
         filters: Channels of the first level; they double with every level. Defaults to 32.
         variant: "d6" or "d7", the number of levels. Defaults to "d6".
         normalization: "batch", "group" or None. Group normalisation takes its statistics over the
@@ -76,11 +78,7 @@ class ResUNetA(SegmentationModel):
             pass exactly. Hardly anything comes from that far, and it would be most of the work: the
             default is 256.
         multitask: Whether there are heads for boundaries, distances and colours. Defaults to False.
-        activation: Activation function or its name. Defaults to "relu".
-        dtype: Dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. Defaults
-            to None, the global policy.
-        name: Name of the model. Defaults to "res_unet_a".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: The `WindowGeometry`, also after loading.
@@ -151,27 +149,33 @@ class ResUNetA(SegmentationModel):
             head: cut_back(logits, inputs, image, f"{head}_crop") for head, logits in heads.items()
         }
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=outputs["segmentation"],
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "variant": variant,
-                "normalization": normalization,
-                "window": window,
-                "margin": margin,
-                "multitask": multitask,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-            },
             dtype=policy,
             name=name,
             trainable=trainable,
         )
+        self.heads = HEADS if multitask else ()
         self._outputs_of_heads = outputs
+
+    def training_model(self) -> keras.Model:
+        """The model itself, or with `multitask` the heads that `heads` names side by side.
+
+        Returns:
+            A `keras.Model` that shares all layers, float32 logits
+            `(batch, *spatial, 3 * num_classes)`: segmentation, boundaries, distances. Without the
+            colours, which no target knows: it does not see the image. Its weights come in the order
+            of this model's.
+        """
+        if not self.heads:
+            return self
+        logits = [self._outputs_of_heads[head] for head in self.heads]
+        joined = keras.layers.Concatenate(name="heads", dtype="float32")(logits)
+        model = keras.Model(self.inputs[0], joined, name=f"{self.name}_heads")
+        model.supports_jit = self.supports_jit
+        return model
 
     def multitask_model(self) -> keras.Model:
         """The model with the outputs of all heads, for training; it shares all its layers.

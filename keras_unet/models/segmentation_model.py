@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,37 +14,66 @@ from keras_unet.models.any_size import checks_only
 
 
 class SegmentationModel(keras.Model):
-    """Base class of the architectures: a functional model, its geometry and its arguments.
+    """Base class of the architectures: a functional model that knows its geometry and arguments.
 
-    A subclass builds its graph from its arguments and hands everything over. It is saved by its
-    arguments, so that a `.keras` file stays readable when the code that builds the graph changes.
+    A subclass builds its graph from its arguments and hands it over. What its constructor was
+    called with, with the defaults, is remembered and is what the model is saved by: a `.keras` file
+    stays readable when the code that builds the graph changes.
+
+    Every architecture takes these arguments; its own documentation has the others:
+
+    - `input_shape`: `(*spatial, channels)` with 1 to 3 spatial sizes, None for any size.
+    - `num_classes`: channels of the logits, 2 by default.
+    - `activation`: activation function of the layers or its name, "relu" by default (not V-Net,
+      which learns its own).
+    - `dtype`: dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. None, the
+      default, is the global policy.
+    - `name`: name of the model, by default that under which `models.create` makes it.
+    - `trainable`: whether the weights are trained, True by default.
 
     Args:
         inputs: Input tensor of the graph, `(batch, *spatial, channels)`.
         outputs: Logits, `(batch, *spatial, num_classes)`, float32.
         geometry: Which sizes go in and come out.
-        arguments: The constructor's arguments, plain values, for `get_config`.
         dtype: The dtype policy of the layers.
         **kwargs: `name` and `trainable`.
+
+    Attributes:
+        geometry: The geometry, also after loading.
+        heads: Names of the outputs of `training_model()` where it gives several that a target must
+            know, each with the channels of the logits, in their order; else empty.
     """
 
-    heads: int = 1
-    """Outputs that are trained side by side; with more than one there is `supervised()`."""
+    heads: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(
-        self,
-        inputs: Any,
-        outputs: Any,
-        geometry: Geometry,
-        arguments: dict[str, Any],
-        dtype: Any,
-        **kwargs: Any,
+        self, inputs: Any, outputs: Any, geometry: Geometry, dtype: Any, **kwargs: Any
     ) -> None:
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.dtype_policy = dtype
         self.geometry = geometry
         self.supports_jit = _xla_pays()
-        self._arguments = arguments
+
+    def training_model(self) -> keras.Model:
+        """What is compiled to train this model: itself, or a model that shares all its layers.
+
+        Returns:
+            A model whose weights come in the order of this one's.
+        """
+        return self
+
+    def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
+        """The loss of `training_model()`, from the one for this model's logits."""
+        return loss
+
+    def training_metrics(self, metrics: Sequence[keras.metrics.Metric]) -> list[Any]:
+        """The metrics of `training_model()`, from those for this model's logits."""
+        return list(metrics)
 
     @classmethod
     def check_arguments(cls, **arguments: Any) -> None:
@@ -68,9 +99,15 @@ class SegmentationModel(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """The constructor's arguments as plain values."""
+        config = {**self._arguments, "input_shape": tuple(self._arguments["input_shape"])}
+        if "activation" in config:
+            function = keras.activations.get(config["activation"])
+            config["activation"] = keras.activations.serialize(function)
+        if "margin" in config:  # None was settled by what the layers read: saved as a number
+            config["margin"] = self.geometry.margin
         return {
-            **self._arguments,
+            **config,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "name": self.name,
             "trainable": self.trainable,
@@ -80,6 +117,23 @@ class SegmentationModel(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SegmentationModel:
         """Makes the model from `get_config`."""
         return cls(**config)
+
+
+def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:
+    """The constructor, which notes what it was called with in `_arguments`."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "_arguments" not in vars(self):  # else that of a subclass, which is what is saved
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            _, *arguments = bound.arguments.items()
+            object.__setattr__(self, "_arguments", dict(arguments))  # not tracked by Keras
+        constructor(self, *args, **kwargs)
+
+    remembering.__signature__ = signature  # type: ignore[attr-defined]  # Keras looks at it
+    return remembering
 
 
 def _xla_pays() -> bool:

@@ -44,17 +44,12 @@ class SlidingWindow(SegmentationModel):
     later ports (ReLU).
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 1)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
         filters: Channels of the convolutions. Defaults to 48.
         units: Units of the fully connected layer. Defaults to 200.
         normalization: None, "batch" or "group", after every convolution. Defaults to None.
         dropout: Rate of the dropout before the last layer, in [0, 1). Defaults to 0.
-        activation: Activation function or its name. Defaults to "relu".
-        dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
-        name: Name of the model. Defaults to "sliding_window".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: A `WindowGeometry` of "valid" padding with a margin of 47 px.
@@ -113,20 +108,10 @@ class SlidingWindow(SegmentationModel):
         inputs, x = image_input(input_shape, geometry, policy)
         logits = _layers(blocks, x, num_classes, filters, units, dropout, dense=True)
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=logits,
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "units": units,
-                "normalization": normalization,
-                "dropout": dropout,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-            },
             dtype=policy,
             name=name,
             trainable=trainable,
@@ -140,7 +125,7 @@ class SlidingWindow(SegmentationModel):
             A Keras model: windows `(batch, 95, ..., channels)` -> logits `(batch, num_classes)`,
             with poolings of stride 2.
         """
-        config = self._arguments
+        config = self.get_config()
         rank = self.geometry.rank
         inputs = keras.Input((WINDOW,) * rank + (config["input_shape"][-1],), name="window")
         sizes = {name: config[name] for name in ("num_classes", "filters", "units", "dropout")}

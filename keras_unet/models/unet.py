@@ -42,9 +42,7 @@ class UNet(SegmentationModel):
     up-convolution keeps its channels (31,100,354 parameters), Caffe's "xavier" initialisation.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 1)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
         filters: Channels of the first level; they double with every level. Defaults to 64.
         depth: Number of poolings. Defaults to 4.
         padding: "valid" or "same". Defaults to "valid".
@@ -56,15 +54,11 @@ class UNet(SegmentationModel):
         dropout: Rate of the dropout, in [0, 1); 0 leaves it out. Defaults to 0.5.
         upsampling: "transpose" (2x2 up-convolution, the paper) or "bilinear" (needs
             `padding="same"`, because interpolation clamps at the rim). Defaults to "transpose".
-        activation: Activation function or its name. Defaults to "relu".
         convs_per_level: Convolutions per level of each path. Defaults to 2.
         kernel_size: Odd size of their kernels in pixels. Defaults to 3.
         skip_connections: Whether the expansive path sees the features of the contracting one;
             False is for showing what they are good for. Defaults to True.
-        dtype: Dtype policy, such as "mixed_bfloat16"; the logits are float32 under each. Defaults
-            to None, the global policy.
-        name: Name of the model. Defaults to "unet".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: The `UNetGeometry`, also after loading.
@@ -163,26 +157,10 @@ class UNet(SegmentationModel):
             x = blocks.convolutions(x, channels, f"expand{level + 1}")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=outputs,
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "depth": depth,
-                "padding": padding,
-                "variant": variant,
-                "normalization": normalization,
-                "dropout": dropout,
-                "upsampling": upsampling,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-                "convs_per_level": convs_per_level,
-                "kernel_size": kernel_size,
-                "skip_connections": skip_connections,
-            },
             dtype=policy,
             name=name,
             trainable=trainable,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_unet.geometry.unet import UNetGeometry
+from keras_unet.losses import DeepSupervision
+from keras_unet.metrics import MeanOfHeads
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
 from keras_unet.models.segmentation_model import (
@@ -26,8 +29,8 @@ class UNetPlusPlus(SegmentationModel):
     X(i, 0) are the contracting path. The logits come from X(0, depth).
 
     With `deep_supervision` each X(0, j), j >= 1, has a head of its own, and the model's logits are
-    their mean. `model.supervised()` gives all heads for training with `losses.DeepSupervision`, and
-    `model.pruned(level)` the smaller network that ends at one of them.
+    their mean. `model.training_model()` gives all heads, which `training_loss` and
+    `training_metrics` know, and `model.pruned(level)` the smaller network that ends at one of them.
 
     With its defaults the network has 9,041,634 parameters; with `num_classes=1` it is the
     published one: 9,041,601, with deep supervision 9,041,700.
@@ -36,23 +39,18 @@ class UNetPlusPlus(SegmentationModel):
     sigmoids, so that it is their logits that are averaged; a normalisation may be added.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, 1)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
         filters: Channels of the first level; they double with every level. Defaults to 32.
         depth: Number of poolings, at least 1. Defaults to 4.
         normalization: None, "batch" or "group". Defaults to None. See `UNet`.
         dropout: Rate of the dropout after each convolution, in [0, 1). Defaults to 0.5.
         l2: Factor of the L2 penalty on the kernels. Defaults to 1e-4.
         deep_supervision: Whether every X(0, j) has a head. Defaults to False.
-        activation: Activation function or its name. Defaults to "relu".
-        dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
-        name: Name of the model. Defaults to "unet_plus_plus".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: The `UNetGeometry` of "same" padding.
-        heads: Number of heads: `depth` with deep supervision, else 1.
+        num_heads: Number of heads: `depth` with deep supervision, else 1.
 
     Input shape:
         `(batch, *spatial, channels)`, sizes >= 1 px, best normalised to a scale near 1.
@@ -65,9 +63,9 @@ class UNetPlusPlus(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.UNetPlusPlus(filters=16, deep_supervision=True)
-        >>> loss = keras_unet.losses.WeightedCrossentropy()
-        >>> training = model.supervised()
-        >>> training.compile("adam", keras_unet.losses.DeepSupervision(loss, model.heads))
+        >>> training = model.training_model()
+        >>> loss = model.training_loss(keras_unet.losses.WeightedCrossentropy())
+        >>> training.compile("adam", loss)
         >>> training.fit(data, steps_per_epoch=100)  # trains the weights of `model`
         >>> fast = model.pruned(2)
 
@@ -115,46 +113,42 @@ class UNetPlusPlus(SegmentationModel):
         heads = [blocks.head(ends[j], num_classes, f"logits{j}") for j in range(first, depth + 1)]
         mean = keras.layers.Average(name="mean", dtype="float32")(heads) if heads[1:] else heads[0]
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=cut_back(mean, inputs, image),
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "depth": depth,
-                "normalization": normalization,
-                "dropout": dropout,
-                "l2": l2,
-                "deep_supervision": deep_supervision,
-                "activation": keras.activations.serialize(keras.activations.get(activation)),
-            },
             dtype=policy,
             name=name,
             trainable=trainable,
         )
-        self.heads = len(heads)
+        self.num_heads = len(heads)
         self._image_and_logits = image, heads
 
-    def supervised(self) -> keras.Model:
-        """The same network for training: the logits of all heads side by side.
+    def training_model(self) -> keras.Model:
+        """The model itself, or with deep supervision the logits of all heads side by side.
 
         Returns:
-            A Keras model that shares every layer, `(batch, *spatial, heads * num_classes)`, the
+            A Keras model that shares every layer, `(batch, *spatial, num_heads * num_classes)`, the
             head of X(0, 1) first. Its weights come in the order of this model's.
         """
+        if self.num_heads == 1:
+            return self
         image, heads = self._image_and_logits
-        joined = (
-            keras.layers.Concatenate(name="heads", dtype="float32")(heads)
-            if heads[1:]
-            else (heads[0])
-        )
+        joined = keras.layers.Concatenate(name="heads", dtype="float32")(heads)
         inputs = self.inputs[0]
         model = keras.Model(inputs, cut_back(joined, inputs, image), name=f"{self.name}_supervised")
         model.supports_jit = self.supports_jit
         return model
+
+    def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
+        """The mean of the loss over the heads."""
+        return loss if self.num_heads == 1 else DeepSupervision(loss, self.num_heads)
+
+    def training_metrics(self, metrics: Sequence[keras.metrics.Metric]) -> list[Any]:
+        """The metrics of the heads' mean, which the model itself gives."""
+        if self.num_heads == 1:
+            return list(metrics)
+        return [MeanOfHeads(metric, self.num_heads) for metric in metrics]
 
     def pruned(self, level: int) -> UNetPlusPlus:
         """The smaller network that ends at X(0, level), with a copy of the weights.
@@ -169,10 +163,11 @@ class UNetPlusPlus(SegmentationModel):
             ValueError: If X(0, level) has no head.
         """
         depth = self.geometry.depth
-        if not depth - self.heads < level <= depth:
+        lowest = depth - self.num_heads + 1
+        if not lowest <= level <= depth:
             raise ValueError(
-                f"level must be between {depth - self.heads + 1} and {depth}; smaller ones have a "
-                f"head with deep_supervision=True only. Received: level={level}"
+                f"level must be between {lowest} and {depth}; smaller ones have a head with "
+                f"deep_supervision=True only. Received: level={level}"
             )
         changes = {"depth": level, "deep_supervision": False}
         small = type(self).from_config({**self.get_config(), **changes})

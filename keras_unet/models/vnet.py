@@ -45,9 +45,7 @@ class VNet(SegmentationModel):
     added. Train it with Dice as in the paper: `keras_unet.losses.SoftDice`.
 
     Args:
-        input_shape: `(*spatial, channels)` with 1 to 3 spatial sizes, `None` for any size.
-            Defaults to `(None, None, None, 1)`.
-        num_classes: Channels of the logits. Defaults to 2.
+        input_shape: See `SegmentationModel`. Defaults to `(None, None, None, 1)`.
         filters: Channels of the first stage; they double with every stage. Defaults to 16.
         depth: Number of halvings, 1 to 4; smaller ones leave the deepest stages out. Defaults to 4.
         variant: "paper" or "release". Defaults to "paper".
@@ -57,9 +55,7 @@ class VNet(SegmentationModel):
             `2**depth`; None for all that the network could read, 288 voxels with the defaults, so
             that tiles agree with a single pass exactly. Hardly anything comes from that far, and it
             would be most of the work: the default is 32.
-        dtype: Dtype policy; the logits are float32 under each. Defaults to None, the global policy.
-        name: Name of the model. Defaults to "vnet".
-        trainable: Whether the weights are trained. Defaults to True.
+        num_classes, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:
         geometry: A `WindowGeometry` of "same" padding with a stride of `2**depth` voxels.
@@ -137,20 +133,10 @@ class VNet(SegmentationModel):
             x = blocks.activated(x, "head")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
 
-        # === Configuration ===
         super().__init__(
             inputs=inputs,
             outputs=outputs,
             geometry=geometry,
-            arguments={
-                "input_shape": input_shape,
-                "num_classes": num_classes,
-                "filters": filters,
-                "depth": depth,
-                "variant": variant,
-                "normalization": normalization,
-                "margin": margin,
-            },
             dtype=policy,
             name=name,
             trainable=trainable,

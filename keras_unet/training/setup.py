@@ -128,6 +128,7 @@ class Setup:
             warn_batch_norm(recipe.batches.size)
         target = make_target(recipe, table, relative_spacing(resized))
         network = build_network(recipe, _input_shape(training[0]), target.num_outputs)
+        check_heads(recipe, target, network)
         tile = choose_tile(network.geometry, resized, recipe.batches.tile)
         return cls(recipe, resized, table, target, network, tile)
 
@@ -158,6 +159,20 @@ def build_network(
     """
     return models.create(
         **recipe.model, input_shape=input_shape, num_classes=num_outputs, dtype=dtype
+    )
+
+
+def check_heads(recipe: Recipe, target: Target, network: models.SegmentationModel) -> None:
+    """Raises a `ValueError` unless the target learns the very heads that the network trains."""
+    learns, gives = tuple(getattr(target, "heads", ())), tuple(network.heads)
+    if learns == gives:
+        return
+    raise ValueError(
+        f"the model {recipe.model['name']!r} trains {', '.join(gives) or 'one output'}, but the "
+        f"target {recipe.target['name']!r} learns {', '.join(learns) or 'one output'}: take a "
+        "model without these heads (multitask=False) and a target of one output, or "
+        "{'name': 'res_unet_a', 'multitask': True} and the target 'multitask'. "
+        f"Received: model={recipe.model}, target={recipe.target}"
     )
 
 

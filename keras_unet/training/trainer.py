@@ -14,8 +14,6 @@ from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.data.pipeline import training_dataset
 from keras_unet.data.resolution import resolution_text
 from keras_unet.inference.segmenter import Segmenter
-from keras_unet.losses import DeepSupervision
-from keras_unet.metrics import MeanOfHeads
 from keras_unet.sample import Sample
 from keras_unet.training.callbacks import (
     AverageWeights,
@@ -216,18 +214,14 @@ def _compiled_model(setup: Setup) -> keras.Model:
         )
     keras.utils.set_random_seed(run.seed)
     with strategy_scope(strategy):
-        model = setup.build_network(run.precision)
+        network = setup.build_network(run.precision)
+        model = network.training_model()
         optimizer = make_optimizer(recipe)
         optimizer.build(model.trainable_variables)
-        loss, metrics = setup.target.loss(), list(setup.target.metrics())
-        if model.heads > 1:
-            loss = DeepSupervision(loss, model.heads)
-            metrics = [MeanOfHeads(metric, model.heads) for metric in metrics]
-            model = model.supervised()
         model.compile(
             optimizer,
-            loss=loss,
-            metrics=metrics,
+            loss=network.training_loss(setup.target.loss()),
+            metrics=network.training_metrics(setup.target.metrics()),
             jit_compile="auto" if run.jit_compile is None else run.jit_compile,
         )
     return model

@@ -193,6 +193,23 @@ def test_residual_block_adds_all_dilations_to_its_input():
     np.testing.assert_array_equal(outputs, near + far + (np.arange(9) == 4))
 
 
+def test_heads_side_by_side_share_all_layers():
+    keras.utils.set_random_seed(0)
+    model = ResUNetA((40, 33, 3), 2, filters=2, window=32, multitask=True)
+    assert model.heads == ("segmentation", "boundary", "distance")
+    training = model.training_model()
+    assert training.output_shape == (None, 40, 33, 6)
+    assert [w.path for w in training.weights] == [w.path for w in model.weights]
+    x = np.random.default_rng(0).normal(size=(1, 40, 33, 3)).astype("float32")
+    joined, parts = to_numpy(training(x)), model.multitask_model()(x)
+    for number, head in enumerate(model.heads):
+        part = joined[..., 2 * number : 2 * number + 2]
+        np.testing.assert_allclose(part, to_numpy(parts[head]), rtol=1e-5, atol=1e-5)
+    single = ResUNetA((64, 1), filters=2, window=64)
+    assert single.heads == ()
+    assert single.training_model() is single
+
+
 def test_colours_are_for_images_of_three_channels():
     model = ResUNetA((64, 1), 1, filters=2, window=64, multitask=True)
     assert set(model.multitask_model().output) == {"segmentation", "boundary", "distance"}

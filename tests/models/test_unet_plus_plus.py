@@ -72,14 +72,15 @@ def image():
 
 
 def test_the_logits_are_the_mean_of_the_heads(deep, image):
-    heads = to_numpy(deep.supervised()(image)).reshape(1, 13, 22, 3, 2)
-    assert deep.heads == 3
+    heads = to_numpy(deep.training_model()(image)).reshape(1, 13, 22, 3, 2)
+    assert deep.num_heads == 3
+    assert deep.heads == ()
     np.testing.assert_allclose(to_numpy(deep(image)), heads.mean(axis=-2), atol=1e-6)
-    assert [w.path for w in deep.supervised().weights] == [w.path for w in deep.weights]
+    assert [w.path for w in deep.training_model().weights] == [w.path for w in deep.weights]
 
 
 def test_a_pruned_network_is_one_head(deep, image):
-    heads = to_numpy(deep.supervised()(image)).reshape(1, 13, 22, 3, 2)
+    heads = to_numpy(deep.training_model()(image)).reshape(1, 13, 22, 3, 2)
     counts = []
     for level in (1, 2, 3):
         small = deep.pruned(level)
@@ -89,7 +90,7 @@ def test_a_pruned_network_is_one_head(deep, image):
         # the smaller network mirrors to a smaller multiple: compare where both see the image
         np.testing.assert_allclose(
             to_numpy(small(image[:, :8, :16])),
-            to_numpy(deep.supervised()(image[:, :8, :16]))[..., 2 * level - 2 : 2 * level],
+            to_numpy(deep.training_model()(image[:, :8, :16]))[..., 2 * level - 2 : 2 * level],
             atol=1e-5,
         )
     assert counts == sorted(counts)
@@ -99,6 +100,10 @@ def test_a_pruned_network_is_one_head(deep, image):
 
 def test_one_head_can_be_pruned_to_itself_only():
     model = UNetPlusPlus(filters=1, depth=2)
+    loss, metric = WeightedCrossentropy(), MeanIoU(2)
+    assert model.training_model() is model
+    assert model.training_loss(loss) is loss
+    assert model.training_metrics((metric,)) == [metric]
     assert model.pruned(2).count_params() == model.count_params()
     with pytest.raises(ValueError, match=r"level must be between 2 and 2.*Received: level=1"):
         model.pruned(1)
@@ -109,9 +114,12 @@ def test_one_head_can_be_pruned_to_itself_only():
 def test_deep_supervision_trains_every_head(image):
     keras.utils.set_random_seed(0)
     model = UNetPlusPlus(filters=2, depth=2, dropout=0.0, deep_supervision=True)
-    training = model.supervised()
-    loss = DeepSupervision(WeightedCrossentropy(), model.heads)
-    training.compile("sgd", loss, metrics=[MeanOfHeads(MeanIoU(2, name="iou"), model.heads)])
+    training = model.training_model()
+    loss = model.training_loss(WeightedCrossentropy())
+    metrics = model.training_metrics([MeanIoU(2, name="iou")])
+    assert isinstance(loss, DeepSupervision)
+    assert isinstance(metrics[0], MeanOfHeads)
+    training.compile("sgd", loss, metrics=metrics)
     before = [to_numpy(weight) for weight in model.weights]
     labels = (image[..., 0] > 0).astype("int32")
     history = training.fit(image, labels, sample_weight=np.ones(labels.shape), verbose=0).history

@@ -126,6 +126,13 @@ def test_ill_setups(recipe, held_out, message):
         Setup.check(recipe, SAMPLES[:2], held_out)
 
 
+def test_heads_that_the_target_does_not_learn_are_refused():
+    options = {"name": "res_unet_a", "filters": 2, "window": 32, "multitask": True}
+    message = "model 'res_unet_a' trains segmentation, boundary, distance, but the target 'classes'"
+    with pytest.raises(ValueError, match=message):
+        Setup.check(Recipe(model=options), SAMPLES[:1], [])
+
+
 def test_class_weights_as_given():
     setup = Setup.check(TINY, SAMPLES[:1], [])
     target = make_target(TINY.replace(target={"class_weights": [1, 3]}), setup.table)

@@ -78,7 +78,7 @@ def _span(size: Any) -> Any:
 def _larger(one: Any, other: Any) -> Any:
     """The maximum without a library's `maximum`: the middle of both plus half their distance.
 
-    For whole numbers below 2**22 it is exact in float32: `_larger(4, 1) = (5 + 3) / 2 = 4`.
+    `_larger(4, 1) = (5 + 3) / 2 = 4`; exact for whole numbers.
     """
     return (one + other + abs(one - other)) / 2
 
@@ -225,19 +225,20 @@ def mirror_fold(index: Any, size: Any, once: bool = False) -> Any:
         index    -4 -3 -2 -1  0  1  2  3  4  5  6  7
         folded    2  3  2  1  0  1  2  3  2  1  0  1
 
-    The inner `abs` is the mirror at pixel 0, the outer one that at the last pixel.
+    Every mirror of the package is this one, but for SciPy's in the turned views.
 
     Args:
-        index: Whole numbers as floats (exact up to 2**24), any shape.
-        size: Pixels along this axis, a float.
-        once: Whether all indices lie in `-(size - 1)..2 (size - 1)`, which is cheaper. Defaults to
-            False.
+        index: Whole numbers, integers or floats (exact up to 2**24), any shape.
+        size: Pixels along this axis, of the same kind.
+        once: Whether all indices lie in `-2 (size - 1)..2 (size - 1)`, which is cheaper. Defaults
+            to False.
 
     Returns:
-        Whole numbers in `0..size - 1` as floats, same shape.
+        Whole numbers in `0..size - 1`, same kind and shape.
     """
     last = size - 1
+    index = abs(index)  # the mirror at pixel 0; from here on, no remainder is a negative number's
     if not once:
-        period = _larger(2 * last, 1)
+        period = (2 * last + 1 + abs(2 * last - 1)) // 2  # the larger one of 2 last and 1
         index = index - period * (index // period)
-    return last - abs(last - abs(index))
+    return last - abs(last - index)  # the mirror at the last pixel

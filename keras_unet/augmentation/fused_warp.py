@@ -222,9 +222,7 @@ class FusedWarp:
 
     def _bases(self, offsets: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The spline bases at offsets from the output's centre, float32."""
-        bases = field.spline_bases(
-            offsets, self.shape, self.grid, self.augmentation.interpolation
-        )
+        bases = field.spline_bases(offsets, self.shape, self.grid, self.augmentation.interpolation)
         return [basis.astype(np.float32) for basis in bases]
 
     def _split(

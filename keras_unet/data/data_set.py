@@ -133,7 +133,9 @@ def load_samples(
         ValueError: If the format is unknown, or as the reader says.
 
     Example:
-        >>> load_samples("isbi2012", selection=parse_selection("0-17"))  # doctest: +SKIP
+        >>> samples = load_samples("images", masks="masks", kind="instances", selection=[0, 2])
+        >>> [sample.name for sample in samples]
+        ['synthetic-0000', 'synthetic-0002']
     """
     path = Path(path)
     if format not in FORMATS:
@@ -151,7 +153,7 @@ def load_samples(
 
 
 def detect_format(path: Path) -> str:
-    """The format whose files the folder holds; `"folder"` if none is recognised."""
+    """The format whose files the folder holds; `"folder"` if none is recognized."""
     if (path / "train-volume.tif").is_file() or (path / "train" / "image").is_dir():
         return "isbi2012"
     sequences = [f for f in path.iterdir() if re.fullmatch(r"\d\d", f.name) and f.is_dir()]
@@ -192,6 +194,10 @@ def parse_selection(text: str) -> list[int]:
 
     Raises:
         ValueError: If the text is no such list, a range runs backwards, or a number repeats.
+
+    Example:
+        >>> parse_selection("0-2,20")
+        [0, 1, 2, 20]
     """
     numbers: list[int] = []
     for part in text.split(","):

@@ -36,7 +36,7 @@ class _Arena(NamedTuple):
     """All images one after the other in flat arrays, so that a compiled warp has one input shape.
 
     Attributes:
-        image: `(N, C)` float32, normalised.
+        image: `(N, C)` float32, normalized.
         labels: `(N, 1 or 3)` int32: instances, and, if any sample has them, classes (0 where there
             are none) and annotated (0 or 1).
         starts: First pixel of each image, `(S,)`.
@@ -75,7 +75,7 @@ def training_dataset(
     tile, so that cells just outside still count.
 
     Element `i` depends on `seed` and `i` alone: two runs, any number of parallel calls, and a run
-    that resumes with `start` give the same bits on the same machine. Images are normalised whole
+    that resumes with `start` give the same bits on the same machine. Images are normalized whole
     and kept in memory as float32, beside 4 bytes of labels a pixel (12 with classes or
     partial annotation).
 
@@ -114,8 +114,8 @@ def training_dataset(
     Example:
         >>> from keras_unet.data import synthetic_cells
         >>> ds = training_dataset(synthetic_cells(2, shape=(96, 120)), UNetGeometry(depth=2), 92)
-        >>> [part.shape for part in next(iter(ds))]  # doctest: +NORMALIZE_WHITESPACE
-        [TensorShape([1, 92, 92, 1]), TensorShape([1, 52, 52]), TensorShape([1, 52, 52])]
+        >>> [tuple(part.shape) for part in next(iter(ds))]
+        [(1, 92, 92, 1), (1, 52, 52), (1, 52, 52)]
     """
     samples = list(samples)
     _check_options(batch_size, start, sampling, foreground_fraction)

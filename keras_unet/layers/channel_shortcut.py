@@ -35,7 +35,7 @@ class ChannelShortcut(keras.layers.Layer):
 
     Example:
         >>> x = np.array([[[1.0, 2.0]]])
-        >>> keras_unet.layers.ChannelShortcut(5, fill="repeat")(x)[0, 0]
+        >>> np.asarray(keras_unet.layers.ChannelShortcut(5, fill="repeat")(x))[0, 0]
         array([1., 2., 1., 2., 1.], dtype=float32)
 
     Reference:

@@ -42,7 +42,7 @@ class MirrorPadding(keras.layers.Layer):
 
     Example:
         >>> x = np.arange(3.0)[None, :, None]
-        >>> keras_unet.layers.MirrorPadding(padding=((1, 4),))(x)[0, :, 0]
+        >>> np.asarray(keras_unet.layers.MirrorPadding(padding=((1, 4),))(x))[0, :, 0]
         array([1., 0., 1., 2., 1., 0., 1., 2.], dtype=float32)
 
     Reference:

@@ -19,7 +19,7 @@ _DRAWN = ("rotation", "rot90", "scale", "flip0", "flip1", "flip2", "shift0", "sh
 
 @keras.saving.register_keras_serializable(package="keras_unet")
 class RandomWarp(keras.layers.Layer):
-    """Random spatial changes of a batch inside a model, the maths of `data.Augmentation`.
+    """Random spatial changes of a batch inside a model, with the maths of `data.Augmentation`.
 
     Every image of the batch gets its own field, a spline through normal random displacements on a
     coarse grid after a rotation, flips, a magnification and a shift; an image and its masks get the
@@ -63,7 +63,7 @@ class RandomWarp(keras.layers.Layer):
     Example:
         >>> layer = RandomWarp(sigma=4.0, seed=0)
         >>> batch = {"images": np.zeros((2, 48, 40, 1)), "segmentation_masks": np.ones((2, 48, 40))}
-        >>> layer(batch, training=True)["images"].shape
+        >>> tuple(layer(batch, training=True)["images"].shape)
         (2, 48, 40, 1)
 
     Reference:

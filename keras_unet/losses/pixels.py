@@ -15,8 +15,8 @@ Tensor = Any
 class PixelLoss(keras.losses.Loss):
     """Base of losses that see the weight of every pixel before they reduce.
 
-    Keras's own base class multiplies by the weights after `call` and normalises per replica; here
-    `call` gets the weights, so that it can normalise by them over the global batch. Everything is
+    Keras's own base class multiplies by the weights after `call` and normalizes per replica; here
+    `call` gets the weights, so that it can normalize by them over the global batch. Everything is
     computed in float32 under every mixed-precision policy.
 
     Args:

@@ -54,7 +54,7 @@ def det_measure(markers: LabelImages, pred: LabelImages) -> float:
         pred: The same for the prediction.
 
     Returns:
-        One minus the normalised cost, in [0, 1].
+        One minus the normalized cost, in [0, 1].
 
     Raises:
         ValueError: If there is no marker at all, where DET is undefined, and as in `seg_measure`.

@@ -33,7 +33,7 @@ class Augmentation(SpatialRanges):
 
     Where an argument takes a range, a pair `(low, high)` gives it directly and a number `x` means
     `-x..x` (rotation, shift, offset), `1/x..x` drawn log-uniformly (scale, gamma, gain) or `0..x`
-    (noise, blur). One number is drawn an image.
+    (noise, blur). One number is drawn for each image.
 
     Args:
         grid: Knots of the deformation along each axis, one number or one per axis. Defaults to 3.

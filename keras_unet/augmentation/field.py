@@ -62,7 +62,7 @@ def spline_bases(
         interpolation: "bicubic" or "bspline".
 
     Returns:
-        One array `(knot_count, n)` an axis.
+        One array `(knot_count, n)` per axis.
     """
     return [
         basis(knot_units(line, size, points), points, interpolation)
@@ -202,7 +202,7 @@ def coordinates(
         shifts: For each axis what is added, a number or a displacement field `(..., *n)`.
 
     Returns:
-        One array `(..., *n)` an axis, in pixels.
+        One array `(..., *n)` per axis, in pixels.
     """
     rank = len(offsets)
     lines = [

@@ -76,7 +76,7 @@ def training_dataset(
 
     Element `i` depends on `seed` and `i` alone: two runs, any number of parallel calls, and a run
     that resumes with `start` give the same bits on the same machine. Images are normalized whole
-    and kept in memory as float32, beside 4 bytes of labels a pixel (12 with classes or
+    and kept in memory as float32, with 4 bytes of labels per pixel (12 with classes or
     partial annotation).
 
     Args:

@@ -34,7 +34,7 @@ def working_shape(shape: Sequence[int], resolution: Resolution) -> tuple[int, ..
         The nearest whole sizes, at least 1 along each axis.
 
     Raises:
-        ValueError: If `resolution` is out of its range or has not one number an axis.
+        ValueError: If `resolution` is out of its range or does not have one number per axis.
 
     Example:
         >>> working_shape((1024, 1360), 0.25)

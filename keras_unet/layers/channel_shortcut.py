@@ -12,7 +12,7 @@ FILLS = ("zeros", "repeat")
 
 @keras.saving.register_keras_serializable(package="keras_unet")
 class ChannelShortcut(keras.layers.Layer):
-    """Brings features to a number of channels and a resolution without any weight.
+    """Gives features another number of channels and another resolution, without any weights.
 
     Every `strides`-th pixel is kept along each spatial axis, from pixel 0 on. Of too many channels
     the first ones are kept; missing ones are zeros (option A of He et al.), or the given channels

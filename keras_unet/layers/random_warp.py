@@ -27,7 +27,7 @@ class RandomWarp(keras.layers.Layer):
     its border an image is continued by its mirror image. At inference the layer does nothing.
 
     In a `tf.data` pipeline use `data.Augmentation`, which is stateless and also does grey values;
-    a layer belongs into a model, or (TensorFlow backend only) into `map`.
+    a layer belongs in a model, or (TensorFlow backend only) in `map`.
 
     Args:
         grid: Knots along each axis, one number or one per axis. Defaults to 3.
@@ -140,7 +140,7 @@ class RandomWarp(keras.layers.Layer):
         return result
 
     def _positions(self, batch: Any, spatial: list[Any]) -> list[Any]:
-        """Source coordinates of every pixel, one float32 `(batch, *spatial)` array an axis."""
+        """Source coordinates of every pixel, a float32 `(batch, *spatial)` array per axis."""
         rank, ranges = len(spatial), self._ranges
         middle = [(_float(size) - 1) / 2 for size in spatial]
         offsets = [_pixels(size) - m for size, m in zip(spatial, middle, strict=True)]

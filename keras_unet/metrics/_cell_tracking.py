@@ -13,7 +13,7 @@ def seg_measure(true: LabelImages, pred: LabelImages) -> float:
     """SEG of the Cell Tracking Challenge: mean Jaccard index of the reference objects.
 
     A reference object is found by the predicted object that covers more than half of it, and
-    scores their intersection over union; without one it scores 0. Predicted objects too many cost
+    scores their intersection over union; without one it scores 0. Surplus predicted objects cost
     nothing, and one predicted object may be the match of two references.
 
     Args:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import keras_unet as ku
+from keras_unet.files.atomic import write_atomically
 from keras_unet.metrics import isbi
 
 PAPER = {
@@ -78,10 +79,7 @@ def kept(file: Path, make: Callable[[], Any]) -> Any:
 
 def write(file: Path, text: str) -> None:
     """Writes a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(file.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(file)
+    write_atomically(file, text.encode())
 
 
 def stack_of(samples: Sequence[ku.Sample]) -> np.ndarray:

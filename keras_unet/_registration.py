@@ -1,8 +1,14 @@
 """Lets Keras find this package's classes in a saved file although they are imported lazily.
 
-Keras looks a saved class up among the registered ones and imports no foreign module by itself. So
-`import keras_unet` must register every class without importing it, or Keras: as soon as Keras is
-there, each name is registered with a stand-in that imports the class when a file asks for it.
+Each name is registered with a stand-in, which imports the class when a file asks for it. The
+registry lies inside of Keras, which `import keras_unet` must not import. So the stand-ins have to
+come right after Keras, and only a hook on `sys.meta_path` can do that:
+
+- Keras looks for a foreign class in its registry only; it imports no module but its own, reads no
+  entry points and calls nobody when it is imported;
+- a class that registers itself when its module is imported comes too late: whoever loads a file
+  has imported `keras_unet` and perhaps none of its modules;
+- importing Keras here costs seconds and a backend, also for those who only read an image.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class Normalization:
 
     Example:
         >>> image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-        >>> normalised = Normalization("unit")(image)
-        >>> normalised.dtype, float(normalised.min()), float(normalised.max())
+        >>> normalized = Normalization("unit")(image)
+        >>> normalized.dtype, float(normalized.min()), float(normalized.max())
         (dtype('float32'), 0.0, 1.0)
     """
 
@@ -65,7 +65,7 @@ class Normalization:
             )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """The normalised image, float32.
+        """The normalized image, float32.
 
         Args:
             image: `(H, W, C)` or `(D, H, W, C)`, any real dtype.
@@ -81,7 +81,7 @@ class Normalization:
         return (image.astype(np.float32) - offset) * scale
 
     def statistics(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The two numbers per channel that normalise this image.
+        """The two numbers per channel that normalize this image.
 
         Args:
             image: `(H, W, C)` or `(D, H, W, C)`, any real dtype, the whole image.
@@ -128,7 +128,7 @@ class Normalization:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Normalization:
-        """Makes the normalisation from `get_config`."""
+        """Makes the normalization from `get_config`."""
         return cls(**config)
 
 

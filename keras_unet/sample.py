@@ -13,7 +13,7 @@ class Sample:
     """An image with its annotation.
 
     Args:
-        image: `(H, W, C)` or `(D, H, W, C)`, any real dtype; raw, not normalised. An array without
+        image: `(H, W, C)` or `(D, H, W, C)`, any real dtype; raw, not normalized. An array without
             the channel axis is not accepted: `image[..., None]` adds it.
         instances: `(H, W)` or `(D, H, W)` integers, 0 = background, one id per object; stored as
             int32. Defaults to None (no annotation, or semantic data with `classes` only).

@@ -33,7 +33,7 @@ class Augmentation(SpatialRanges):
 
     Where an argument takes a range, a pair `(low, high)` gives it directly and a number `x` means
     `-x..x` (rotation, shift, offset), `1/x..x` drawn log-uniformly (scale, gamma, gain) or `0..x`
-    (noise, blur). One number is drawn an image.
+    (noise, blur). One number is drawn for each image.
 
     Args:
         grid: Knots of the deformation along each axis, one number or one per axis. Defaults to 3.
@@ -52,8 +52,8 @@ class Augmentation(SpatialRanges):
         gamma: Exponent that bends the grey values between each channel's lowest and highest value
             of the tile, which stay what they are. Defaults to 1.25.
         gain: Factor on the grey values. Defaults to 1.1.
-        offset: Added to the (normalised) grey values. Defaults to 0.05.
-        noise: Standard deviation of added normal noise, in normalised grey values. Defaults to 0.
+        offset: Added to the (normalized) grey values. Defaults to 0.05.
+        noise: Standard deviation of added normal noise, in normalized grey values. Defaults to 0.
         blur: Standard deviation of a Gaussian blur in pixels. Defaults to 0.
         resampling: "linear" or "cubic" (Catmull-Rom, sharper, about three times as slow) for the
             image. Defaults to "linear".
@@ -129,7 +129,7 @@ class Augmentation(SpatialRanges):
         gets other seeds.
 
         Args:
-            image: `(*spatial, C)`, two or three spatial axes, any real dtype; normalise it before,
+            image: `(*spatial, C)`, two or three spatial axes, any real dtype; normalize it before,
                 the grey-value ranges are meant for values of about 0..1.
             labels: `(*spatial)` or `(*spatial, L)` integers: instance ids, classes, or several
                 such maps.

@@ -5,7 +5,7 @@ An output pixel `p` shows the source image at
     x(p) = c_source + M (p - c_output) + d(p)
 
 with the affine matrix `M` (flips, quarter turns, rotation, scale), the elastic displacement `d` and
-the centres `c`. The functions use nothing but `+ - * // @`, `abs` and indexing, so that arrays of
+the centres `c`. The functions use nothing but `+ - * / // @`, `abs` and indexing, so that arrays of
 every library go in and come out; only constants are made with NumPy.
 """
 
@@ -50,9 +50,37 @@ def knot_units(offsets: Any, size: Any, points: int) -> Any:
     return offsets * ((points - 1) / _span(size)) + (points - 1) / 2
 
 
+def spline_bases(
+    offsets: Sequence[Any], sizes: Sequence[Any], grid: Sequence[int], interpolation: str
+) -> list[Any]:
+    """The `basis` of each axis.
+
+    Args:
+        offsets: For each axis the output pixels' offsets from the output's centre, `(n,)`.
+        sizes: Pixels of the output along each axis.
+        grid: Knots along each axis.
+        interpolation: "bicubic" or "bspline".
+
+    Returns:
+        One array `(knot_count, n)` per axis.
+    """
+    return [
+        basis(knot_units(line, size, points), points, interpolation)
+        for line, size, points in zip(offsets, sizes, grid, strict=True)
+    ]
+
+
 def _span(size: Any) -> Any:
-    """Distance of the outermost pixel centres, `max(size - 1, 1)` without a library's maximum."""
-    return abs(size - 1.5) + 0.5
+    """Distance of the outermost pixel centres; 1 for a single pixel, as it divides."""
+    return _larger(size - 1, 1)
+
+
+def _larger(one: Any, other: Any) -> Any:
+    """The maximum without a library's `maximum`: the middle of both plus half their distance.
+
+    `_larger(4, 1) = (5 + 3) / 2 = 4`; exact for whole numbers.
+    """
+    return (one + other + abs(one - other)) / 2
 
 
 def basis(positions: Any, points: int, interpolation: str) -> Any:
@@ -74,16 +102,11 @@ def basis(positions: Any, points: int, interpolation: str) -> Any:
     if interpolation == "bspline":
         knots = np.arange(-1, points + 1, dtype=dtype)[:, None]
         distance = abs(positions[None, :] - knots)
-        return (_ramp(2 - distance) ** 3 - 4 * _ramp(1 - distance) ** 3) / 6
+        return (_larger(2 - distance, 0) ** 3 - 4 * _larger(1 - distance, 0) ** 3) / 6
     knots = np.arange(points, dtype=dtype)[:, None]
     weights = _natural_spline(points).astype(dtype)
     curved = weights[:, :points] @ abs(positions[None, :] - knots) ** 3
     return curved + weights[:, points, None] + weights[:, points + 1, None] * positions[None, :]
-
-
-def _ramp(values: Any) -> Any:
-    """`max(values, 0)` without a library's maximum."""
-    return (values + abs(values)) / 2
 
 
 def _natural_spline(points: int) -> np.ndarray:
@@ -179,7 +202,7 @@ def coordinates(
         shifts: For each axis what is added, a number or a displacement field `(..., *n)`.
 
     Returns:
-        One array `(..., *n)` an axis, in pixels.
+        One array `(..., *n)` per axis, in pixels.
     """
     rank = len(offsets)
     lines = [
@@ -197,19 +220,25 @@ def mirror_fold(index: Any, size: Any, once: bool = False) -> Any:
     """Folds pixel indices into an image that goes on as its own mirror image.
 
     The border pixel is not repeated, NumPy's "reflect": -1 -> 1 and `size` -> `size - 2`, with
-    period `2 (size - 1)` for any distance; everything is 0 for size 1.
+    period `2 (size - 1)` for any distance; everything is 0 for size 1. Of 4 pixels:
+
+        index    -4 -3 -2 -1  0  1  2  3  4  5  6  7
+        folded    2  3  2  1  0  1  2  3  2  1  0  1
+
+    Every mirror of the package is this one, but for SciPy's in the turned views.
 
     Args:
-        index: Whole numbers as floats (exact up to 2**24), any shape.
-        size: Pixels along this axis, a float.
-        once: Whether all indices lie in `-(size - 1)..2 (size - 1)`, which is cheaper. Defaults to
-            False.
+        index: Whole numbers, integers or floats (exact up to 2**24), any shape.
+        size: Pixels along this axis, of the same kind.
+        once: Whether all indices lie in `-2 (size - 1)..2 (size - 1)`, which is cheaper. Defaults
+            to False.
 
     Returns:
-        Whole numbers in `0..size - 1` as floats, same shape.
+        Whole numbers in `0..size - 1`, same kind and shape.
     """
     last = size - 1
+    index = abs(index)  # the mirror at pixel 0; from here on, no remainder is a negative number's
     if not once:
-        period = abs(2 * last - 0.5) + 0.5  # 2 last, but 1 where last is 0
+        period = (2 * last + 1 + abs(2 * last - 1)) // 2  # the larger one of 2 last and 1
         index = index - period * (index // period)
-    return last - abs(last - abs(index))
+    return last - abs(last - index)  # the mirror at the last pixel

@@ -25,6 +25,16 @@ LARGEST = 5.0
 """Displacements end at this many standard deviations, which happens once in two million knots."""
 _ALGORITHM = "philox"  # the same numbers on every device
 
+_DRAWN = (
+    *("rotation", "scale", "gamma", "gain", "offset", "noise", "blur", "rot90"),
+    *("flip0", "flip1", "flip2"),
+    *("shift0", "shift1", "shift2"),
+)
+"""The quantity that each uniform number of a `Draw` is for; digits are spatial axes.
+
+A new one goes to the end: philox counts, so the numbers before it stay the same.
+"""
+
 
 class Source(NamedTuple):
     """Where the pixels come from: one image inside flat arrays that may hold many.
@@ -49,7 +59,7 @@ class Draw(NamedTuple):
     """The random numbers of one output image.
 
     Attributes:
-        uniform: `(15,)` in 0..1, one for each varied quantity, whether it is in use or not.
+        uniform: `(14,)` in 0..1, one for each name in `_DRAWN`, whether it is in use or not.
         knots: `(rank, *knot_counts)` standard normal, at most `LARGEST` away from 0.
         noise: `(*shape, C)` standard normal; of one element where there is no noise.
     """
@@ -122,7 +132,7 @@ class FusedWarp:
         noise_shape = (*self.shape, channels) if self.augmentation.varies("noise") else (1,)
         elastic = any(self.sigma)
         return Draw(
-            tf.random.stateless_uniform((15,), seeds[0], alg=_ALGORITHM),
+            tf.random.stateless_uniform((len(_DRAWN),), seeds[0], alg=_ALGORITHM),
             tf.clip_by_value(_normal((self.rank, *counts), seeds[1]), -LARGEST, LARGEST)
             if elastic
             else tf.zeros((1,)),
@@ -163,24 +173,20 @@ class FusedWarp:
 
     def _values(self, uniform: tf.Tensor) -> dict[str, tf.Tensor]:
         """The drawn quantities; each has its own uniform number, so that none moves another."""
-        aug, values = self.augmentation, {}
-        for index, name in enumerate(("rotation", "scale", "gamma", "gain", "offset")):
-            values[name] = self._between(name, uniform[index])
-        for index, name in enumerate(("noise", "blur"), 5):
-            values[name] = self._between(name, uniform[index])
-        values["rot90"] = tf.floor(4 * uniform[7]) if aug.rot90 else tf.constant(0.0)
+        aug = self.augmentation
+        drawn = {name: uniform[index] for index, name in enumerate(_DRAWN)}
+        values = {
+            name: self._between(name, drawn[name])
+            for name in ("rotation", "scale", "gamma", "gain", "offset", "noise", "blur")
+        }
+        values["rot90"] = tf.floor(4 * drawn["rot90"]) if aug.rot90 else tf.constant(0.0)
         for axis, flip in enumerate(aug.per_axis("flip", self.rank)):
-            values[f"flip{axis}"] = 1 - 2 * _float((uniform[8 + axis] < 0.5) & flip)
-            values[f"shift{axis}"] = self._between("shift", uniform[11 + axis])
+            values[f"flip{axis}"] = 1 - 2 * _float((drawn[f"flip{axis}"] < 0.5) & flip)
+            values[f"shift{axis}"] = self._between("shift", drawn[f"shift{axis}"])
         return values
 
     def _between(self, name: str, uniform: tf.Tensor) -> tf.Tensor:
-        low, high = self.augmentation.range_of(name)
-        if low == high:  # no rounding
-            return tf.constant(low, tf.float32)
-        if name in ("scale", "gamma", "gain"):
-            return low * tf.exp(math.log(high / low) * uniform)
-        return low + (high - low) * uniform
+        return tf.convert_to_tensor(self.augmentation.drawn(name, uniform, tf.exp), tf.float32)
 
     def _coordinates(
         self, shape: Sequence[int], values: dict[str, tf.Tensor], knots: tf.Tensor
@@ -216,11 +222,8 @@ class FusedWarp:
 
     def _bases(self, offsets: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The spline bases at offsets from the output's centre, float32."""
-        kind = self.augmentation.interpolation
-        return [
-            field.basis(field.knot_units(line, size, points), points, kind).astype(np.float32)
-            for line, size, points in zip(offsets, self.shape, self.grid, strict=True)
-        ]
+        bases = field.spline_bases(offsets, self.shape, self.grid, self.augmentation.interpolation)
+        return [basis.astype(np.float32) for basis in bases]
 
     def _split(
         self, coordinates: list[tf.Tensor], source: Source
@@ -236,10 +239,7 @@ class FusedWarp:
 
     def _fold(self, source: Source, axis: int, whole: tf.Tensor) -> tf.Tensor:
         folded = field.mirror_fold(whole, _float(source.shape[axis]), self.once)
-        # A float of 2**23 and more holds whole numbers in its low bits. Taking them is a quarter
-        # faster in all than a cast, for which XLA checks for overflow and NaN at every pixel.
-        bits = tf.bitcast(folded + 2.0**23, tf.int32) - 0x4B000000
-        return tf.cast(bits, source.start.dtype)
+        return tf.cast(_whole_number(folded), source.start.dtype)
 
     def _flat(self, source: Source, folded: list[tf.Tensor]) -> tf.Tensor:
         index = folded[0]
@@ -276,6 +276,19 @@ class FusedWarp:
         if varies("noise"):
             image += values["noise"] * draw.noise
         return image
+
+
+def _whole_number(value: tf.Tensor) -> tf.Tensor:
+    """A float32 that is a whole number in `0..2**23 - 1` as an int32, read from its bits.
+
+    A float32 is a sign, 8 bits of exponent and 23 of fraction. From 2**23 to 2**24 the fraction
+    counts in steps of one, so the bits of `2**23 + n` are those of 2**23, 0x4B000000 (exponent
+    127 + 23 = 0x96, shifted by 23), plus n: for n = 5 the sum 8388613.0 has the bits 0x4B000005.
+
+    This makes the whole warp a quarter faster than a cast, for which XLA checks for overflow and
+    NaN at every pixel.
+    """
+    return tf.bitcast(value + 2.0**23, tf.int32) - 0x4B000000
 
 
 def _linear(values: list[tf.Tensor], part: tf.Tensor) -> tf.Tensor:

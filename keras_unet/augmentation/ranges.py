@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
@@ -11,14 +11,13 @@ from keras_unet.augmentation.field import largest_sigma
 
 INTERPOLATIONS = ("bicubic", "bspline")
 
-
 Range = float | tuple[float, float]
 """A number, whose meaning depends on the argument, or `(low, high)`."""
 
 
 @dataclass(frozen=True)
 class SpatialRanges:
-    """What varies in a random field; `data.Augmentation` and `layers.RandomWarp` explain it.
+    """What varies in a random field; `Augmentation` and `RandomWarp` explain it.
 
     Where an argument takes a range, a pair `(low, high)` gives it directly and a number `x` means
     `-x..x` (rotation, shift) or `1/x..x` (scale).
@@ -97,6 +96,24 @@ class SpatialRanges:
             return (float(value[0]), float(value[1]))
         low = -value if name in self.SYMMETRIC else 1 / value if name in self.RATIOS else 0.0
         return (float(low), float(value))
+
+    def drawn(self, name: str, uniform: Any, exp: Callable[[Any], Any]) -> Any:
+        """The value of a range argument for a number drawn uniformly from 0..1.
+
+        Args:
+            name: The argument.
+            uniform: The drawn number, or an array of them.
+            exp: The exponential function of the array's library.
+
+        Returns:
+            Between the range's ends, log-uniform for ratios; a float where the ends agree.
+        """
+        low, high = self.range_of(name)
+        if low == high:  # no rounding
+            return low
+        if name in self.RATIOS:
+            return low * exp(math.log(high / low) * uniform)
+        return low + (high - low) * uniform
 
     def sigma_for(self, shape: Sequence[int]) -> tuple[float, ...]:
         """Standard deviation of the displacements along each axis for an output of this shape.

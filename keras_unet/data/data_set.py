@@ -1,4 +1,4 @@
-"""A data set as a command line names it: where it lies, how it is laid out, which part is meant."""
+"""A data set on disk: where it lies, how it is laid out, and which part of it is meant."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ from keras_unet.sample import Sample
 if TYPE_CHECKING:
     import numpy as np
 
+FORMATS = ("auto", "isbi2012", "cell-tracking", "folder")
+
 READER_OPTIONS = ("masks", "kind", "channels", "rank", "sequence", "truth")
 """Passed on to the layout's reader where they are given."""
+
+_READERS: dict[str, tuple[Callable[..., list[Sample]], str | None]] = {
+    "isbi2012": (read_isbi2012, "slices"),
+    "cell-tracking": (read_cell_tracking, "frames"),
+    "folder": (read_folder, None),
+}
+"""The reader of each format, and its argument that selects images."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +127,6 @@ class SampleSet:
         """There are none."""
 
 
-FORMATS = ("auto", "isbi2012", "cell-tracking", "folder")
-_OWN = ("path", "images", "slices", "frames")  # given by `load_samples` itself
-
-
 def load_samples(
     path: str | os.PathLike[str],
     format: str = "auto",
@@ -145,7 +150,9 @@ def load_samples(
         ValueError: If the format is unknown, or as the reader says.
 
     Example:
-        >>> load_samples("isbi2012", selection=parse_selection("0-17"))  # doctest: +SKIP
+        >>> samples = load_samples("images", masks="masks", kind="instances", selection=[0, 2])
+        >>> [sample.name for sample in samples]
+        ['synthetic-0000', 'synthetic-0002']
     """
     path = Path(path)
     if format not in FORMATS:
@@ -155,28 +162,15 @@ def load_samples(
     if format == "auto":
         format = detect_format(path)
     _check_options(format, options)
-    readers: dict[str, Callable[..., list[Sample]]] = {
-        "isbi2012": lambda: read_isbi2012(path, slices=selection, **options),
-        "cell-tracking": lambda: read_cell_tracking(path, frames=selection, **options),
-        "folder": lambda: _read_folder(path, selection, options),
-    }
-    return readers[format]()
-
-
-def _check_options(format: str, options: dict[str, Any]) -> None:
-    readers: dict[str, Callable[..., Any]]
-    readers = {"isbi2012": read_isbi2012, "cell-tracking": read_cell_tracking}
-    reader = readers.get(format, read_folder)
-    known = [name for name in inspect.signature(reader).parameters if name not in _OWN]
-    for name in options:
-        if name not in known:
-            raise ValueError(
-                f"format {format!r} has no option {name!r}; its options are {', '.join(known)}"
-            )
+    reader, selects = _READERS[format]
+    if selects is not None:
+        return reader(path, **{selects: selection}, **options)
+    samples = reader(path, **options)
+    return samples if selection is None else _at_places(samples, list(selection), path)
 
 
 def detect_format(path: Path) -> str:
-    """The format whose files the folder holds; `"folder"` if none is recognised."""
+    """The format whose files the folder holds; `"folder"` if none is recognized."""
     if (path / "train-volume.tif").is_file() or (path / "train" / "image").is_dir():
         return "isbi2012"
     sequences = [f for f in path.iterdir() if re.fullmatch(r"\d\d", f.name) and f.is_dir()]
@@ -185,19 +179,25 @@ def detect_format(path: Path) -> str:
     return "folder"
 
 
-def _read_folder(
-    path: Path, selection: Iterable[int] | None, options: dict[str, Any]
-) -> list[Sample]:
-    samples = read_folder(path, **options)
-    if selection is None:
-        return samples
-    wanted = list(selection)
-    missing = [place for place in wanted if not 0 <= place < len(samples)]
+def _check_options(format: str, options: dict[str, Any]) -> None:
+    """Raises a `ValueError` for an option that the format's reader does not have."""
+    reader, selects = _READERS[format]
+    given = ("path", "images", selects)  # by `load_samples` itself
+    known = [name for name in inspect.signature(reader).parameters if name not in given]
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"format {format!r} has no option {name!r}; its options are {', '.join(known)}"
+            )
+
+
+def _at_places(samples: list[Sample], places: list[int], path: Path) -> list[Sample]:
+    missing = [place for place in places if not 0 <= place < len(samples)]
     if missing:
         raise ValueError(
             f"{path} has images 0 to {len(samples) - 1}. Received: selection with {missing}"
         )
-    return [samples[place] for place in wanted]
+    return [samples[place] for place in places]
 
 
 def parse_selection(text: str) -> list[int]:
@@ -211,6 +211,10 @@ def parse_selection(text: str) -> list[int]:
 
     Raises:
         ValueError: If the text is no such list, a range runs backwards, or a number repeats.
+
+    Example:
+        >>> parse_selection("0-2,20")
+        [0, 1, 2, 20]
     """
     numbers: list[int] = []
     for part in text.split(","):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,15 @@ from keras_unet.data.mask_kinds import (
     class_annotations,
     guess_kind,
 )
-from keras_unet.files.names import SUFFIXES, is_image, stem_of
+from keras_unet.files.names import (
+    IMAGE_ENDINGS,
+    MASK_ENDINGS,
+    SUFFIXES,
+    is_image,
+    natural_key,
+    stem_of,
+    without_ending,
+)
 from keras_unet.files.nifti import is_nifti, same_grid
 from keras_unet.files.reading import Colors, read_image, read_labels
 from keras_unet.files.spacing import read_spacing
@@ -25,8 +32,6 @@ logger = logging.getLogger("keras_unet")
 
 PathLike = str | os.PathLike[str]
 KINDS = ("auto", "binary", "instances", "classes")
-IMAGE_ENDINGS = ("img", "image", "raw")
-MASK_ENDINGS = ("cp_masks", "masks?", "labels?", "seg", "gt", "instances")
 
 
 def read_folder(
@@ -76,7 +81,9 @@ def read_folder(
             masks contradict `kind`.
 
     Example:
-        >>> samples = read_folder("images", "masks", kind="instances")  # doctest: +SKIP
+        >>> samples = read_folder("images", "masks", kind="instances")
+        >>> samples[0].name, samples[0].image.shape, samples[0].instances.shape
+        ('synthetic-0000', (64, 80, 1), (64, 80))
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
@@ -163,20 +170,16 @@ def _image_files(folder: Path) -> list[Path]:
     files = [f for f in folder.iterdir() if is_image(f) and f.name[0] != "."]
     if not files:
         raise FileNotFoundError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
-    return sorted(files, key=_natural)
-
-
-def _natural(file: Path) -> list[str | int]:
-    """Sort key in which runs of digits count as numbers: "9.png" before "10.png"."""
-    parts = re.split(r"([0-9]+)", file.name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
+    return sorted(files, key=lambda file: natural_key(file.name))
 
 
 def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """Pairs of image and mask in the order of the images."""
     image_files = _image_files(images)
     if images.resolve() == masks.resolve():
-        mask_files = [f for f in image_files if _without(stem_of(f), MASK_ENDINGS) != stem_of(f)]
+        mask_files = [
+            f for f in image_files if without_ending(stem_of(f), MASK_ENDINGS) != stem_of(f)
+        ]
         image_files = [f for f in image_files if f not in mask_files]
     else:
         mask_files = _image_files(masks)
@@ -197,13 +200,8 @@ def _by_key(files: Iterable[Path], exact: set[str], endings: Sequence[str]) -> d
     keyed: dict[str, Path] = {}
     for file in files:
         stem = stem_of(file)
-        key = stem if stem in exact else _without(stem, endings)
+        key = stem if stem in exact else without_ending(stem, endings)
         if key in keyed:
             raise ValueError(f"two files for one name: {keyed[key]} and {file}")
         keyed[key] = file
     return keyed
-
-
-def _without(stem: str, endings: Sequence[str]) -> str:
-    """The name without one of the endings, which follows `_`, `-` or `.`."""
-    return re.sub(rf"[_.-]({'|'.join(endings)})$", "", stem, flags=re.IGNORECASE)

@@ -44,7 +44,7 @@ def read_isbi2012(
         split: `"train"` or `"test"`, which has no labels. Defaults to `"train"`.
 
     Returns:
-        A list of `Sample`s, one a slice: `image` `(H, W, 1)` uint8, `instances` `(H, W)` int32.
+        A list of `Sample`s, one per slice: `image` `(H, W, 1)` uint8, `instances` `(H, W)` int32.
 
     Raises:
         FileNotFoundError: If the folder has neither layout.

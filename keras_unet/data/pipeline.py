@@ -23,6 +23,12 @@ SAMPLINGS = ("image", "area")
 _FOREGROUND_POINTS = 4096
 """Foreground pixels of an image among which a favoured tile centre is drawn."""
 
+_QUIET = 1.0
+"""Seconds without a call after which reading ahead has ended."""
+
+_closing = threading.Event()
+_last_call = float("-inf")
+
 Normalize = Callable[[np.ndarray], np.ndarray]
 
 
@@ -30,7 +36,7 @@ class _Arena(NamedTuple):
     """All images one after the other in flat arrays, so that a compiled warp has one input shape.
 
     Attributes:
-        image: `(N, C)` float32, normalised.
+        image: `(N, C)` float32, normalized.
         labels: `(N, 1 or 3)` int32: instances, and, if any sample has them, classes (0 where there
             are none) and annotated (0 or 1).
         starts: First pixel of each image, `(S,)`.
@@ -69,8 +75,8 @@ def training_dataset(
     tile, so that cells just outside still count.
 
     Element `i` depends on `seed` and `i` alone: two runs, any number of parallel calls, and a run
-    that resumes with `start` give the same bits on the same machine. Images are normalised whole
-    and kept in memory as float32, beside 4 bytes of labels a pixel (12 with classes or
+    that resumes with `start` give the same bits on the same machine. Images are normalized whole
+    and kept in memory as float32, with 4 bytes of labels per pixel (12 with classes or
     partial annotation).
 
     Args:
@@ -108,8 +114,8 @@ def training_dataset(
     Example:
         >>> from keras_unet.data import synthetic_cells
         >>> ds = training_dataset(synthetic_cells(2, shape=(96, 120)), UNetGeometry(depth=2), 92)
-        >>> [part.shape for part in next(iter(ds))]  # doctest: +NORMALIZE_WHITESPACE
-        [TensorShape([1, 92, 92, 1]), TensorShape([1, 52, 52]), TensorShape([1, 52, 52])]
+        >>> [tuple(part.shape) for part in next(iter(ds))]
+        [(1, 92, 92, 1), (1, 52, 52), (1, 52, 52)]
     """
     samples = list(samples)
     _check_options(batch_size, start, sampling, foreground_fraction)
@@ -263,28 +269,35 @@ def _placer(
     foreground_fraction: float,
     points: tf.RaggedTensor | None,
 ) -> Callable[[tf.Tensor, tf.Tensor], Source]:
-    """Draws where in an image a tile lies."""
+    """Draws where in an image a tile lies.
+
+    `first` is the image's pixel at the output's first pixel. Along an axis of 10 pixels an output
+    of 6 lies inside of the image at first = 0..4; an output of 14 holds the image at first = -4..0.
+    """
     context = (np.array(tile_shape) - np.array(output_shape)) // 2
 
     def place(which: tf.Tensor, seed: tf.Tensor) -> Source:
         shape = arena.shapes[which]
         uniform = tf.random.stateless_uniform((len(tile_shape) + 2,), seed, alg="philox")
-        spare = shape - output_shape  # negative where the image is smaller than the output
-        steps = tf.cast(tf.abs(spare) + 1, tf.float32)
-        first = tf.cast(tf.floor(uniform[:-2] * steps), tf.int32)
-        first = tf.minimum(first, tf.abs(spare)) + tf.minimum(spare, 0)
+        anywhere, favour, choice = uniform[:-2], uniform[-2], uniform[-1]
+        spare = shape - output_shape
+        lowest, highest = tf.minimum(spare, 0), tf.maximum(spare, 0)
+        first = lowest + _below(highest - lowest + 1, anywhere)
         if points is not None:
             row = points[which]
             count = tf.shape(row)[0]
-            chosen = tf.cast(tf.cast(count, tf.float32) * uniform[-1], tf.int32)
-            padded = tf.concat([row, first[None]], axis=0)  # never empty
-            centred = padded[tf.minimum(chosen, count)] - np.array(output_shape) // 2
-            centred = tf.clip_by_value(centred, tf.minimum(spare, 0), tf.maximum(spare, 0))
-            favour = (uniform[-2] < foreground_fraction) & (count > 0)
-            first = tf.where(favour, centred, first)
+            row = tf.concat([row, first[None]], axis=0)  # there is one to take in an empty image
+            around = row[_below(count, choice)] - np.array(output_shape) // 2
+            around = tf.clip_by_value(around, lowest, highest)
+            first = tf.where((favour < foreground_fraction) & (count > 0), around, first)
         return Source(arena.image, arena.labels, arena.starts[which], shape, first - context)
 
     return place
+
+
+def _below(count: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """Whole numbers in `0..count - 1`, as uniform ones are 1 - 2**-23 at most; 0 for no count."""
+    return tf.cast(tf.cast(count, tf.float32) * uniform, tf.int32)
 
 
 def _visits(samples: Sequence[Sample], output_shape: Sequence[int], sampling: str) -> np.ndarray:
@@ -341,19 +354,17 @@ def _encoder(
     return lambda labels, which: python_stage(encode, [labels, which], specs)
 
 
-_QUIET = 1.0
-"""Seconds without a call after which reading ahead has ended."""
-
-_closing = threading.Event()
-_last_call = float("-inf")
-
-
 def python_stage(
     function: Callable[..., tuple[np.ndarray, ...]],
     inputs: Sequence[tf.Tensor],
     outputs: Sequence[tf.TensorSpec],
 ) -> list[tf.Tensor]:
-    """Calls a Python function on the elements of a dataset.
+    """Calls a Python function on the elements of a dataset; cannot hang the end of the program.
+
+    TensorFlow reads ahead in threads of its own. If the interpreter shuts down while one of them
+    waits to enter Python, the iterator waits for that thread and the thread for the interpreter,
+    for ever. So, before the interpreter goes, calls return at once and the reading ahead is given
+    time to end.
 
     Args:
         function: Takes NumPy arrays and gives one for each of `outputs`.
@@ -381,6 +392,7 @@ def python_stage(
 
 @atexit.register
 def _come_to_rest() -> None:
+    """Lets reading ahead end, see `python_stage`."""
     _closing.set()
     while time.monotonic() - _last_call < _QUIET:
         time.sleep(0.05)

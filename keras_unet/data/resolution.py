@@ -34,7 +34,7 @@ def working_shape(shape: Sequence[int], resolution: Resolution) -> tuple[int, ..
         The nearest whole sizes, at least 1 along each axis.
 
     Raises:
-        ValueError: If `resolution` is out of its range or has not one number an axis.
+        ValueError: If `resolution` is out of its range or does not have one number per axis.
 
     Example:
         >>> working_shape((1024, 1360), 0.25)
@@ -100,7 +100,7 @@ def resize_sample(sample: Sample, resolution: Resolution) -> Sample:
     Example:
         >>> coarse = resize_sample(sample, 0.5)
         >>> sample.shape, coarse.shape, coarse.spacing
-        ((512, 600), (256, 300), (2.0, 2.0))
+        ((64, 80), (32, 40), (2.0, 2.0))
     """
     shape = working_shape(sample.shape, resolution)
     if shape == sample.shape:
@@ -147,7 +147,7 @@ def resize_image(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     values = _resample(image, shape, _cubic)
     if not np.issubdtype(image.dtype, np.floating):
         np.rint(values, out=values)
-    # Rounding must not give a constant channel a contrast, which normalisation would blow up.
+    # Rounding must not give a constant channel a contrast, which normalization would blow up.
     places = tuple(range(image.ndim - 1))
     low, high = (find(axis=places).astype(values.dtype) for find in (image.min, image.max))
     return np.clip(values, low, high).astype(image.dtype)

@@ -8,8 +8,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from keras_unet.data.folder import IMAGE_ENDINGS, MASK_ENDINGS
-from keras_unet.files.names import SUFFIXES, is_image, stem_of
+from keras_unet.files.names import (
+    IMAGE_ENDINGS,
+    MASK_ENDINGS,
+    SUFFIXES,
+    is_image,
+    natural_key,
+    split_number,
+    stem_of,
+    without_ending,
+)
 from keras_unet.files.reading import read_image
 
 if TYPE_CHECKING:
@@ -140,7 +148,7 @@ def _match_names(
             f"prediction: {_shown(lacking)}; predictions without a sample: {_shown(surplus)}"
         )
     # Not even a part of the data may have two files that could be meant.
-    doubtful = [name for name in surplus if _without(name, PREDICTION_ENDINGS) in names]
+    doubtful = [name for name in surplus if without_ending(name, PREDICTION_ENDINGS) in names]
     if (surplus and not partial) or doubtful:
         raise ValueError(
             f"{path} has more predictions than samples; move those of no sample away, or "
@@ -159,14 +167,14 @@ def _by_equality(found: list[str], names: list[str]) -> dict[str, str]:
 
 def _by_ending(found: list[str], names: list[str]) -> dict[str, str]:
     return _by_key(
-        {name: _without(name, PREDICTION_ENDINGS) for name in found},
-        {name: _without(name, IMAGE_ENDINGS) for name in names},
+        {name: without_ending(name, PREDICTION_ENDINGS) for name in found},
+        {name: without_ending(name, IMAGE_ENDINGS) for name in names},
     )
 
 
 def _by_number(found: list[str], names: list[str]) -> dict[str, str]:
-    predictions = {name: _split_number(_without(name, PREDICTION_ENDINGS)) for name in found}
-    samples = {name: _split_number(_without(name, IMAGE_ENDINGS)) for name in names}
+    predictions = {name: split_number(without_ending(name, PREDICTION_ENDINGS)) for name in found}
+    samples = {name: split_number(without_ending(name, IMAGE_ENDINGS)) for name in names}
     for parts in (predictions.values(), samples.values()):
         if len({text for text, _ in parts}) > 1 or any(number is None for _, number in parts):
             return {}
@@ -208,32 +216,13 @@ def _match_pages(
             "select images by the numbers of their pages. "
             f"Received: samples {_shown(names)}"
         )
-    order = sorted(range(count), key=lambda index: _natural(names[index]))
+    order = sorted(range(count), key=lambda index: natural_key(names[index]))
     page = {index: page for page, index in enumerate(order)}
     return [{"": PageOfFile(path, page[index])} for index in range(count)]
 
 
-# === Names ===
-
-
 def _short(name: str) -> str:
     return PurePosixPath(name).name
-
-
-def _without(name: str, endings: Sequence[str]) -> str:
-    """The name without one of the endings, which follows `_`, `-` or `.`."""
-    return re.sub(rf"[_.-]({'|'.join(endings)})$", "", name, flags=re.IGNORECASE)
-
-
-def _split_number(name: str) -> tuple[str, int | None]:
-    """What precedes the number at the end, and the number."""
-    text, digits = re.fullmatch(r"(.*?)(\d*)", name, flags=re.DOTALL).groups()  # type: ignore[union-attr]
-    return text, int(digits) if digits else None
-
-
-def _natural(name: str) -> list[str | int]:
-    parts = re.split(r"([0-9]+)", name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_unet.augmentation.field import mirror_fold
 from keras_unet.geometry.base import Geometry
 from keras_unet.geometry.tiles import plan_fixed, plan_tiles
 
@@ -131,10 +132,8 @@ class Tiler:
             index = index // count
             low = tf.maximum(start, 0)
             shown = tf.minimum(start + length, size) - low
-            period = tf.maximum(2 * shown - 2, 1)
-            place = tf.math.floormod(tf.range(start, start + length) - low, period)
-            folded = low + tf.minimum(place, 2 * shown - 2 - place)
-            tile = tf.gather(tile, folded, axis=axis)
+            folded = mirror_fold(tf.range(start, start + length) - low, shown)
+            tile = tf.gather(tile, low + folded, axis=axis)
         return tile
 
     def _crop(self, outputs: tf.Tensor, plan: list[Axis]) -> tf.Tensor:

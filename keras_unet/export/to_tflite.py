@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
+from keras_unet.files.atomic import write_atomically
 from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 from keras_unet.inference.description import describe
 from keras_unet.inference.tiling import read_tile
@@ -98,8 +98,8 @@ def tflite(
         indent=2,
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    _replace(file.with_suffix(".json"), text.encode() + b"\n")
-    _replace(file, content)
+    write_atomically(file.with_suffix(".json"), text.encode() + b"\n")
+    write_atomically(file, content)
     return file
 
 
@@ -229,17 +229,6 @@ def _convert(module: Any, quantization: str | None, io: str, feed: Any) -> bytes
                 "the network has an operation that TFLite does not have builtin; export a "
                 f"SavedModel, ONNX or OpenVINO. TFLite says: {error}"
             ) from error
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Writes a file that appears complete or not at all."""
-    temporary = file.with_name(f".{file.name}.writing-{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, file)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 MAX_TILES = 100

@@ -1,7 +1,9 @@
-"""Names of image files."""
+"""Names of files: which ones are images, and what a name is without its ending."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_unet.files.nifti import NIFTI_SUFFIXES
@@ -12,6 +14,10 @@ SUFFIXES = (
 )
 """Names (lower case) that the folder readers take for images."""
 
+IMAGE_ENDINGS = ("img", "image", "raw")
+MASK_ENDINGS = ("cp_masks", "masks?", "labels?", "seg", "gt", "instances")
+"""Regular expressions for what programs put at the end of a name; see `without_ending`."""
+
 
 def is_image(path: Path) -> bool:
     """Whether the name ends like an image's."""
@@ -19,5 +25,37 @@ def is_image(path: Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The name without its ending, of which `.nii.gz` is one."""
+    """The name without its suffix, of which `.nii.gz` is one."""
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def without_ending(stem: str, endings: Sequence[str]) -> str:
+    """The name without one of the endings, which follows `_`, `-` or `.`.
+
+    Example:
+        >>> without_ending("t007_Mask", MASK_ENDINGS), without_ending("unmask", MASK_ENDINGS)
+        ('t007', 'unmask')
+    """
+    return re.sub(rf"[_.-]({'|'.join(endings)})$", "", stem, flags=re.IGNORECASE)
+
+
+def split_number(stem: str) -> tuple[str, int | None]:
+    """What precedes the number at the end, and the number.
+
+    Example:
+        >>> split_number("man_seg007"), split_number("cell")
+        (('man_seg', 7), ('cell', None))
+    """
+    digits = re.search(r"\d*\Z", stem)[0]  # type: ignore[index]  # matches any text
+    return stem.removesuffix(digits), int(digits) if digits else None
+
+
+def natural_key(name: str) -> list[str | int]:
+    """Sort key in which runs of digits count as numbers.
+
+    Example:
+        >>> sorted(["10.png", "9.png"], key=natural_key)
+        ['9.png', '10.png']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]

@@ -30,8 +30,12 @@ def read_spacing(path: str | os.PathLike[str]) -> tuple[float, ...] | None:
         ValueError: If the file is damaged.
 
     Example:
-        >>> read_spacing("hippocampus_001.nii.gz")  # doctest: +SKIP
-        (1.0, 1.0, 1.0)
+        >>> import tifffile
+        >>> volume = np.zeros((5, 6, 7), "uint8")  # voxels of 2 x 0.5 x 0.5
+        >>> about = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+        >>> tifffile.imwrite("volume.tif", volume, imagej=True, resolution=(2, 2), metadata=about)
+        >>> read_spacing("volume.tif")
+        (2.0, 0.5, 0.5)
     """
     path = Path(path)
     if not path.is_file():

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import tifffile
 
-from keras_unet.files.stored import Stored, in_rgb_order, palette_indices, run_opencv
+from keras_unet.files.opencv import in_rgb_order, palette_indices, run_opencv
+from keras_unet.files.stored import Stored
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -23,14 +24,14 @@ def decode_tiff(path: Path) -> Stored:
             except ValueError as error:
                 if "imagecodecs" not in str(error):
                     raise
-                return _decode_tiff_opencv(path, page)
+                return _decode_by_opencv(path, page)
             alpha = values.shape[-1] > 1 and tuple(page.extrasamples)[-1:] in ((1,), (2,))
-            return Stored(values, alpha=alpha, palette=_tiff_palette(page))
+            return Stored(values, alpha=alpha, palette=_palette_of(page))
     except Exception as error:  # tifffile, struct, zlib and index errors: all mean a broken file
         raise ValueError(f"{path} is truncated or not a valid TIFF: {error}") from error
 
 
-def _tiff_palette(page: tifffile.TiffPage) -> np.ndarray | None:
+def _palette_of(page: tifffile.TiffPage) -> np.ndarray | None:
     if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None:
         return None
     return (page.colormap.T // 257).astype(np.uint8)
@@ -49,7 +50,7 @@ def _samples_last(values: np.ndarray, axes: str) -> np.ndarray:
     return values.reshape(*spatial, int(np.prod(values.shape[len(spatial) :])))
 
 
-def _decode_tiff_opencv(path: Path, page: tifffile.TiffPage) -> Stored:
+def _decode_by_opencv(path: Path, page: tifffile.TiffPage) -> Stored:
     """LZW, fax and other compressions that tifffile leaves to an extra package."""
     buffer = np.fromfile(path, np.uint8)
     decoded = run_opencv(path, lambda: cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED)[1])
@@ -57,7 +58,7 @@ def _decode_tiff_opencv(path: Path, page: tifffile.TiffPage) -> Stored:
     if not pages or any(values.shape != pages[0].shape for values in pages):
         raise ValueError("its compression cannot be decoded, save it uncompressed")
     values = pages[0] if len(pages) == 1 else np.stack(pages)
-    palette = _tiff_palette(page)
+    palette = _palette_of(page)
     if palette is not None and values.shape[-1] >= 3:
         return Stored(palette_indices(values[..., :3], palette), palette=palette)
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:

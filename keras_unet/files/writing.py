@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import tifffile
 
-from keras_unet.files.names import stem_of
+from keras_unet.files.atomic import new_file, write_atomically
 from keras_unet.files.nifti import is_nifti, write_nifti
 
 PathLike = str | os.PathLike[str]
@@ -42,7 +39,7 @@ def write_image(path: PathLike, image: np.ndarray) -> None:
                 f"{path}: PNG holds uint8 or uint16 with 1 or 3 channels; use .tif. "
                 f"Received: shape={image.shape}, dtype={image.dtype}"
             )
-        _replace(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+        write_atomically(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
     elif suffix in TIFF_SUFFIXES:
         if image.dtype == bool or not np.issubdtype(image.dtype, np.number):
             raise ValueError(f"{path}: image must be numeric. Received: dtype={image.dtype}")
@@ -81,14 +78,14 @@ def write_labels(path: PathLike, labels: np.ndarray, like: PathLike | None = Non
         return
     if labels.ndim != 3:
         raise ValueError(f"{path}: NIfTI takes (D, H, W). Received: labels.shape={labels.shape}")
-    with _new_file(path) as temporary:
+    with new_file(path) as temporary:
         write_nifti(temporary, labels, None if like is None else Path(like))
 
 
 def _write_tiff(path: Path, image: np.ndarray) -> None:
     channels = image.shape[-1]
     colour = channels == 3 and image.dtype in ("u1", "u2")
-    with _new_file(path) as temporary:
+    with new_file(path) as temporary:
         tifffile.imwrite(
             temporary,
             image[..., 0] if channels == 1 else image,
@@ -96,20 +93,3 @@ def _write_tiff(path: Path, image: np.ndarray) -> None:
             planarconfig=None if channels == 1 else "contig",
             compression="zlib",
         )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    with _new_file(path) as temporary:
-        temporary.write_bytes(data)
-
-
-@contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[Path]:
-    """Yields a name in the same folder; that file becomes `path` when all went well."""
-    stem = stem_of(path)
-    temporary = path.with_name(f".{stem}-{uuid.uuid4().hex}{path.name[len(stem) :]}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ Interval = tuple[int, int]
 class Geometry:
     """Which input sizes a network takes and which pixels come out, along one axis.
 
-    What every network of this package tells about itself; a subclass says by what numbers.
+    Every network of this package has one; a subclass derives the sizes from its own numbers.
 
     Attributes:
         padding: "valid" (the output is smaller than the input) or "same".

@@ -34,7 +34,7 @@ class TilePlan:
         tile_shape: Input shape of every tile.
         counts: Number of tiles along each axis.
         step: Distance between neighbouring tiles along each axis, a multiple of the stride.
-        geometry: The geometry that was asked.
+        geometry: The geometry of the network that runs the tiles.
     """
 
     shape: tuple[int, ...]
@@ -130,8 +130,8 @@ def _plan_axis(size: int, geometry: Geometry, limit: int | None) -> tuple[int, i
         smallest = geometry.nearest(stride + context)[1]
         raise ValueError(
             f"max_tile={limit} is too small for {geometry.description}, whose margin is "
-            f"{geometry.margin} px a side; the smallest tile that writes one step of {stride} px "
-            f"is {smallest}. Received: max_tile={limit}"
+            f"{geometry.margin} px on each side; the smallest tile that writes one step of "
+            f"{stride} px is {smallest}. Received: max_tile={limit}"
         )
     count = -(-size // step)
     step = -(-size // (count * stride)) * stride

@@ -14,16 +14,25 @@ class UNetGeometry(Geometry):
     """Which input sizes a U-Net takes and which pixels come out.
 
     Every level of the network has `convs_per_level` convolutions, so that with "valid" padding it
-    loses `r = convs_per_level * (kernel_size - 1)` pixels; between the levels lie `depth` poolings
-    of 2 and as many up-convolutions. Legal input sizes and their outputs are then
+    loses `r = convs_per_level * (kernel_size - 1)` pixels on its way down and again on its way up;
+    between the levels lie `depth` poolings of 2 and as many up-convolutions. One level:
 
-        N = 2**depth * k + r * (2**depth - 1),    M = N - r * (3 * 2**depth - 2)
+        input ── convolutions ──▶ input - r ──── skip ───▶ 2 output' ── convolutions ──▶ output
+                                      │ pooling                ▲ up-convolution
+                                      ▼                        │
+                          input' = (input - r) / 2          output'     (' one level deeper)
 
-    for a size `k >= 2 r` of the deepest level's input; the paper's network (r = 4, depth = 4) has
-    N = 16 k + 60 and M = N - 184, so 572 -> 388. With "same" padding M = N, legal sizes are the
-    multiples of `2**depth`, and the margin is the receptive field's radius, counted from windows
-    on the `2**depth` grid and rounded up to that grid: what a tile must see around the pixels that
-    it writes so that no zero of a convolution's padding reaches them.
+    so input = 2 input' + r and output = 2 output' - r. From the deepest level, which takes k pixels
+    and gives k - r, `depth` such steps up lead to the legal input sizes and their outputs
+
+        N = 2**depth * k + r * (2**depth - 1)
+        M = 2**depth * (k - r) - r * (2**depth - 1) = N - r * (3 * 2**depth - 2)
+
+    for every k that leaves M >= 1; the paper's network (r = 4, depth = 4) has N = 16 k + 60 and
+    M = N - 184, so 572 -> 388. With "same" padding M = N, legal sizes are the multiples of
+    `2**depth`, and the margin is the receptive field's radius, counted from windows on the
+    `2**depth` grid and rounded up to that grid: what a tile must see around the pixels that it
+    writes so that no zero of a convolution's padding reaches them.
 
     All sizes are in pixels along one axis and hold for each of the `rank` axes.
 
@@ -90,19 +99,21 @@ class UNetGeometry(Geometry):
         return -(-self._aligned_radius() // self.stride) * self.stride
 
     def _aligned_radius(self) -> int:
-        """Farthest pixel that a window starting on the grid reads to its left, zero-padded net."""
-        reach, position = self.loss_per_level // 2, 0
-        farthest = 0
-        for offset in range(self.stride):
-            position = offset - reach if self.depth else offset
-            for level in range(1, self.depth + 1):
-                # Bilinear: pixel 2 i reads i - 1 and i, pixel 2 i + 1 reads i and i + 1.
-                position = (position - self.upsampling_reach) // 2
-                position -= reach if level < self.depth else 0
-            for _ in range(self.depth):
-                position = 2 * (position - reach)
-            farthest = max(farthest, reach - position)
-        return farthest
+        """Pixels that a window on the grid reads to its left (and to its right) in a "same" net.
+
+        The window's first pixel goes the way back to the input; of what each layer reads, the
+        leftmost pixel goes on. In the drawing of one level, where the level below goes from p to q:
+
+            input ◀── - reach ── 2 q ◀─┐               ┌── p = (pixel - reach) // 2 ◀── output
+                                       └─ level below ◀┘
+        """
+        reach, pixel = self.loss_per_level // 2, 0
+        for _ in range(self.depth):  # the expansive path: convolutions, then up-sampling
+            # Bilinear: pixel 2 i reads i - 1 and i, pixel 2 i + 1 reads i and i + 1.
+            pixel = (pixel - reach - self.upsampling_reach) // 2
+        for _ in range(self.depth):  # the contracting path: convolutions, then pooling
+            pixel = 2 * (pixel - reach)
+        return reach - pixel
 
     @property
     def offset(self) -> int:
@@ -114,8 +125,8 @@ class UNetGeometry(Geometry):
         """The smallest legal input size."""
         if self.padding == "same":
             return self.stride
-        smallest = self.stride * 2 * self.loss_per_level + self.offset
-        return smallest - (smallest - 2 * self.margin - 1) // self.stride * self.stride
+        least = 2 * self.margin + 1  # leaves one pixel of output
+        return least + (self.offset - least) % self.stride  # the next legal size
 
     @property
     def description(self) -> str:

@@ -15,7 +15,7 @@ Reads = Callable[[Interval], Interval]
 
 @dataclass(frozen=True)
 class WindowGeometry(Geometry):
-    """Which input sizes a network takes that is no U-Net: given by what one window reads.
+    """The input sizes of a network that is no U-Net, from what one of its windows reads.
 
     The network computes windows of `stride` pixels, each from the window itself and `margin` pixels
     on each side of it. With "valid" padding legal sizes are `stride * k + 2 * margin` for k >= 1,
@@ -122,7 +122,7 @@ def convolution(size: int, dilation: int = 1, stride: int = 1, before: int | Non
 
 
 def upsampling(factor: int = 2) -> Reads:
-    """What a repetition of pixels reads, or an up-convolution whose kernel is as its stride."""
+    """What a repetition of pixels reads, or an up-convolution whose kernel is its stride."""
 
     def reads(pixels: Interval) -> Interval:
         return pixels[0] // factor, (pixels[1] - 1) // factor + 1

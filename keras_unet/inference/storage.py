@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_unet import targets
+from keras_unet.files.atomic import new_file, write_atomically
 from keras_unet.geometry.window import geometry_from_config
 from keras_unet.normalization import Normalization
 
@@ -48,14 +48,12 @@ def save_run(path: str | os.PathLike, model: keras.Model, config: dict[str, Any]
     folder = Path(path)
     _check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # Keras wants the suffix, so the temporary name keeps it.
-    with _replacing(folder / MODEL_NAME, f".writing-{os.getpid()}.keras") as temporary:
+    with new_file(folder / MODEL_NAME) as temporary:
         model.save(temporary)
     text = json.dumps(
         {"format_version": FORMAT_VERSION, **config, "versions": versions()}, indent=2
     )
-    with _replacing(folder / CONFIG_NAME, f".writing-{os.getpid()}.json") as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_atomically(folder / CONFIG_NAME, f"{text}\n".encode())
     return folder
 
 
@@ -185,14 +183,3 @@ def _check_writable(folder: Path) -> None:
             "path holds other files and no run of keras_unet; choose a new folder. Received: "
             f"path={str(folder)!r} with {', '.join(names[:5])}"
         )
-
-
-@contextlib.contextmanager
-def _replacing(target: Path, name: str):
-    """Gives a temporary file in the same folder that replaces the target on success."""
-    temporary = target.with_name(name)
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet.augmentation.field import mirror_fold
 from keras_unet.geometry.base import Interval
 from keras_unet.geometry.tiles import Tile, TilePlan
 
@@ -49,21 +50,14 @@ def read_tile(source: Any, box: tuple[Interval, ...], out: np.ndarray) -> None:
 
 
 def _mirror(rows: np.ndarray, known: slice) -> None:
-    """Fills `rows` along the first axis; every copy may double what is known of its side."""
+    """Fills the rows before and after the known ones with their mirror image.
+
+    Of 8 rows of which 2, 3 and 4 are known, the result is `4 3 [2 3 4] 3 2 3`.
+    """
     start, stop = known.start, known.stop
-    if stop - start == 1:  # one pixel is its own mirror image
-        rows[:start] = rows[stop:] = rows[start]
-        return
-    # Only the last copy of a side may be a part, so the edge to mirror at is always the image's.
-    low, high = start, stop
-    while low > 0:
-        count = min(low, stop - low - 1)
-        rows[low - count : low] = rows[low + 1 : low + count + 1][::-1]
-        low -= count
-    while high < len(rows):
-        count = min(len(rows) - high, high - start - 1)
-        rows[high : high + count] = rows[high - 1 - count : high - 1][::-1]
-        high += count
+    source = start + mirror_fold(np.arange(len(rows)) - start, stop - start)
+    rows[:start] = rows[source[:start]]
+    rows[stop:] = rows[source[stop:]]
 
 
 def run_tiles(

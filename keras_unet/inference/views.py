@@ -111,7 +111,10 @@ def _rotate_back(outputs: np.ndarray, shape: Shape, angle: float) -> np.ndarray:
 
 
 def _resample(image: np.ndarray, angle: float, shape: Shape, order: int) -> np.ndarray:
-    """Samples a rotated grid of a spatial shape, channel by channel, in exact coordinates."""
+    """Samples a rotated grid of a spatial shape, channel by channel, in exact coordinates.
+
+    SciPy mirrors here, as its cubic spline takes the mirror image into account for every pixel.
+    """
     from scipy import ndimage
 
     matrix = np.eye(len(shape))

@@ -38,7 +38,7 @@ class BilinearUpConvolution(keras.layers.Layer):
 
     Example:
         >>> x = np.array([4.0, 8.0])[None, :, None]
-        >>> keras_unet.layers.BilinearUpConvolution(2)(x)[0, :, 0]
+        >>> np.asarray(keras_unet.layers.BilinearUpConvolution(2)(x))[0, :, 0]
         array([1., 3., 5., 7., 6., 2.], dtype=float32)
 
     Reference:

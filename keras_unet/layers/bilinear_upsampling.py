@@ -34,7 +34,7 @@ class BilinearUpsampling(keras.layers.Layer):
 
     Example:
         >>> x = np.array([0.0, 4.0, 8.0])[None, :, None]
-        >>> keras_unet.layers.BilinearUpsampling(2)(x)[0, :, 0]
+        >>> np.asarray(keras_unet.layers.BilinearUpsampling(2)(x))[0, :, 0]
         array([0., 1., 3., 5., 7., 8.], dtype=float32)
     """
 

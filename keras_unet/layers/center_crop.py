@@ -35,7 +35,7 @@ class CenterCrop(keras.layers.Layer):
 
     Example:
         >>> skip, up = np.zeros((1, 64, 68, 512)), np.zeros((1, 56, 60, 512))
-        >>> keras_unet.layers.CenterCrop()([skip, up]).shape
+        >>> tuple(keras_unet.layers.CenterCrop()([skip, up]).shape)
         (1, 56, 60, 512)
     """
 

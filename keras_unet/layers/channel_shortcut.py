@@ -12,7 +12,7 @@ FILLS = ("zeros", "repeat")
 
 @keras.saving.register_keras_serializable(package="keras_unet")
 class ChannelShortcut(keras.layers.Layer):
-    """Brings features to a number of channels and a resolution without any weight.
+    """Gives features another number of channels and another resolution, without any weights.
 
     Every `strides`-th pixel is kept along each spatial axis, from pixel 0 on. Of too many channels
     the first ones are kept; missing ones are zeros (option A of He et al.), or the given channels
@@ -35,7 +35,7 @@ class ChannelShortcut(keras.layers.Layer):
 
     Example:
         >>> x = np.array([[[1.0, 2.0]]])
-        >>> keras_unet.layers.ChannelShortcut(5, fill="repeat")(x)[0, 0]
+        >>> np.asarray(keras_unet.layers.ChannelShortcut(5, fill="repeat")(x))[0, 0]
         array([1., 2., 1., 2., 1.], dtype=float32)
 
     Reference:

@@ -33,7 +33,7 @@ class DilatedMaxPooling(keras.layers.Layer):
 
     Example:
         >>> x = np.array([1.0, 5.0, 2.0, 3.0])[None, :, None]
-        >>> keras_unet.layers.DilatedMaxPooling(2, dilation=2)(x)[0, :, 0]
+        >>> np.asarray(keras_unet.layers.DilatedMaxPooling(2, dilation=2)(x))[0, :, 0]
         array([2., 5.], dtype=float32)
     """
 

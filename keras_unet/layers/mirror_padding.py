@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet.augmentation.field import mirror_fold
+
 
 @keras.saving.register_keras_serializable(package="keras_unet")
 class MirrorPadding(keras.layers.Layer):
@@ -40,7 +42,7 @@ class MirrorPadding(keras.layers.Layer):
 
     Example:
         >>> x = np.arange(3.0)[None, :, None]
-        >>> keras_unet.layers.MirrorPadding(padding=((1, 4),))(x)[0, :, 0]
+        >>> np.asarray(keras_unet.layers.MirrorPadding(padding=((1, 4),))(x))[0, :, 0]
         array([1., 0., 1., 2., 1., 0., 1., 2.], dtype=float32)
 
     Reference:
@@ -75,8 +77,8 @@ class MirrorPadding(keras.layers.Layer):
         for axis, (before, after) in enumerate(self._amounts(shape[1:-1]), start=1):
             if isinstance(after, int) and before == after == 0:
                 continue
-            indices = _folded(-before, shape[axis] + after, shape[axis])
-            outputs = ops.take(outputs, indices, axis=axis)
+            around = ops.arange(-before, shape[axis] + after, dtype="int32")
+            outputs = ops.take(outputs, mirror_fold(around, shape[axis]), axis=axis)
         return outputs
 
     def _amounts(self, sizes: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -114,11 +116,3 @@ def _pairs(padding: Any, rank: int) -> list[tuple[int, ...]]:
             f"of them. Received: padding={padding} for {rank} spatial axes"
         )
     return pairs
-
-
-def _folded(start: Any, stop: Any, size: Any) -> Any:
-    """Indices `start .. stop - 1`, folded into `0 .. size - 1` by mirrors on the border pixels."""
-    period = max(2 * size - 2, 1) if isinstance(size, int) else ops.maximum(2 * size - 2, 1)
-    # Whole periods more, so that no remainder of a negative number is taken (see above).
-    position = ops.mod(ops.arange(start, stop, dtype="int32") - start * period, period)
-    return ops.minimum(position, 2 * size - 2 - position)

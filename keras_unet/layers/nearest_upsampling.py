@@ -30,7 +30,7 @@ class NearestUpsampling(keras.layers.Layer):
 
     Example:
         >>> x = np.array([4.0, 8.0])[None, :, None]
-        >>> keras_unet.layers.NearestUpsampling(2)(x)[0, :, 0]
+        >>> np.asarray(keras_unet.layers.NearestUpsampling(2)(x))[0, :, 0]
         array([4., 4., 8., 8.], dtype=float32)
     """
 

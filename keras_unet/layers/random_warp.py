@@ -13,10 +13,13 @@ from keras import ops
 from keras_unet.augmentation import field
 from keras_unet.augmentation.ranges import Range, SpatialRanges
 
+_DRAWN = ("rotation", "rot90", "scale", "flip0", "flip1", "flip2", "shift0", "shift1", "shift2")
+"""The quantity that each uniform number of an image is for; digits are spatial axes."""
+
 
 @keras.saving.register_keras_serializable(package="keras_unet")
 class RandomWarp(keras.layers.Layer):
-    """Random spatial changes of a batch inside a model, the maths of `data.Augmentation`.
+    """Random spatial changes of a batch inside a model, with the maths of `data.Augmentation`.
 
     Every image of the batch gets its own field, a spline through normal random displacements on a
     coarse grid after a rotation, flips, a magnification and a shift; an image and its masks get the
@@ -24,7 +27,7 @@ class RandomWarp(keras.layers.Layer):
     its border an image is continued by its mirror image. At inference the layer does nothing.
 
     In a `tf.data` pipeline use `data.Augmentation`, which is stateless and also does grey values;
-    a layer belongs into a model, or (TensorFlow backend only) into `map`.
+    a layer belongs in a model, or (TensorFlow backend only) in `map`.
 
     Args:
         grid: Knots along each axis, one number or one per axis. Defaults to 3.
@@ -60,7 +63,7 @@ class RandomWarp(keras.layers.Layer):
     Example:
         >>> layer = RandomWarp(sigma=4.0, seed=0)
         >>> batch = {"images": np.zeros((2, 48, 40, 1)), "segmentation_masks": np.ones((2, 48, 40))}
-        >>> layer(batch, training=True)["images"].shape
+        >>> tuple(layer(batch, training=True)["images"].shape)
         (2, 48, 40, 1)
 
     Reference:
@@ -137,43 +140,41 @@ class RandomWarp(keras.layers.Layer):
         return result
 
     def _positions(self, batch: Any, spatial: list[Any]) -> list[Any]:
-        """Source coordinates of every pixel, one float32 `(batch, *spatial)` array an axis."""
+        """Source coordinates of every pixel, a float32 `(batch, *spatial)` array per axis."""
         rank, ranges = len(spatial), self._ranges
         middle = [(_float(size) - 1) / 2 for size in spatial]
         offsets = [_pixels(size) - m for size, m in zip(spatial, middle, strict=True)]
-        draws = keras.random.uniform((batch, 9), dtype="float32", seed=self.seed_generator)
-        uniform = [ops.reshape(draws[:, i], (-1,) + (1,) * rank) for i in range(9)]
-        angle = self._between("rotation", uniform[0]) * (math.pi / 180)
-        turns = ops.floor((4.0 if ranges.rot90 else 0.0) * uniform[1])
+        numbers = keras.random.uniform(
+            (batch, len(_DRAWN)), dtype="float32", seed=self.seed_generator
+        )
+        uniform = {
+            name: ops.reshape(numbers[:, index], (-1,) + (1,) * rank)
+            for index, name in enumerate(_DRAWN)
+        }
+        angle = self._between("rotation", uniform["rotation"]) * (math.pi / 180)
+        turns = ops.floor((4.0 if ranges.rot90 else 0.0) * uniform["rot90"])
         flips = [
-            1 - 2 * ops.cast(uniform[3 + axis] < 0.5 * flip, "float32")
+            1 - 2 * ops.cast(uniform[f"flip{axis}"] < 0.5 * flip, "float32")
             for axis, flip in enumerate(ranges.per_axis("flip", rank))
         ]
-        affine = field.matrix(
-            rank, ops.cos(angle), ops.sin(angle), turns, flips, self._between("scale", uniform[2])
-        )
+        scale = self._between("scale", uniform["scale"])
+        affine = field.matrix(rank, ops.cos(angle), ops.sin(angle), turns, flips, scale)
         displaced = self._field(batch, spatial, offsets)
         shifts = [
-            displaced[:, axis] + self._between("shift", uniform[6 + axis]) + middle[axis]
+            displaced[:, axis] + self._between("shift", uniform[f"shift{axis}"]) + middle[axis]
             for axis in range(rank)
         ]
         return field.coordinates(affine, [_tensor(line) for line in offsets], shifts)
 
     def _between(self, name: str, uniform: Any) -> Any:
-        low, high = self._ranges.range_of(name)
-        if name == "scale":
-            return low * ops.exp(math.log(high / low) * uniform)
-        return low + (high - low) * uniform
+        return _tensor(self._ranges.drawn(name, uniform, ops.exp))
 
     def _field(self, batch: Any, spatial: list[Any], offsets: list[Any]) -> Any:
         """Displacements in pixels, `(batch, rank, *spatial)`."""
         rank, kind = len(spatial), self._ranges.interpolation
         sigma, grid = (self._ranges.per_axis(name, rank) for name in ("sigma", "grid"))
         sizes = [_float(size) for size in spatial]
-        bases = [
-            _tensor(field.basis(field.knot_units(line, size, points), points, kind))
-            for line, size, points in zip(offsets, sizes, grid, strict=True)
-        ]
+        bases = [_tensor(basis) for basis in field.spline_bases(offsets, sizes, grid, kind)]
         strengths = [
             ops.minimum(_tensor(s), field.largest_sigma(size, points, kind))
             for s, size, points in zip(sigma, sizes, grid, strict=True)

@@ -25,7 +25,7 @@ class StartCrop(CenterCrop):
         ValueError: As `CenterCrop`, but odd differences are fine.
 
     Example:
-        >>> keras_unet.layers.StartCrop(2)(np.arange(5.0)[None, :, None])[0, :, 0]
+        >>> np.asarray(keras_unet.layers.StartCrop(2)(np.arange(5.0)[None, :, None]))[0, :, 0]
         array([0., 1.], dtype=float32)
     """
 

@@ -49,7 +49,8 @@ class DeepSupervision(keras.losses.Loss):
         ValueError: If an argument is out of its range or the channels do not divide.
 
     Example:
-        >>> loss = DeepSupervision(WeightedCrossentropy(), heads=4)
+        >>> model = keras_unet.models.UNetPlusPlus(filters=4, depth=2, deep_supervision=True)
+        >>> loss = DeepSupervision(WeightedCrossentropy(), heads=2)
         >>> model.training_model().compile("adam", loss)
 
     Reference:

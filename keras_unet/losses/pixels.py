@@ -1,4 +1,4 @@
-"""What pixel losses and metrics share: labels and weights of every pixel, and a base class."""
+"""Labels and weights of every pixel, which all pixel losses and metrics share."""
 
 from __future__ import annotations
 
@@ -12,36 +12,52 @@ from keras import ops
 Tensor = Any
 
 
-def check_class_weights(class_weights: Sequence[float] | None) -> list[float] | None:
-    """Class weights as a list of floats; raises a `ValueError` unless finite and >= 0."""
-    if class_weights is None:
-        return None
-    weights = np.asarray(class_weights, dtype="float64")
-    if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(
-            "class_weights must be a sequence of finite numbers >= 0, one per class. "
-            f"Received: class_weights={class_weights}"
-        )
-    if not weights.any():
-        raise ValueError(
-            f"class_weights must not all be zero. Received: class_weights={class_weights}"
-        )
-    return [float(weight) for weight in weights]
+class PixelLoss(keras.losses.Loss):
+    """Base of losses that see the weight of every pixel before they reduce.
 
+    Keras's own base class multiplies by the weights after `call` and normalizes per replica; here
+    `call` gets the weights, so that it can normalize by them over the global batch. Everything is
+    computed in float32 under every mixed-precision policy.
 
-def check_num_class_weights(class_weights: Sequence[float], expected: int, what: str) -> None:
-    """Raises a `ValueError` unless there are `expected` class weights."""
-    if len(class_weights) != expected:
-        raise ValueError(
-            f"class_weights needs {expected} numbers, one per {what}. "
-            f"Received: class_weights={list(class_weights)}"
-        )
+    Args:
+        from_logits: Whether `y_pred` are logits. Defaults to True.
+        class_weights: One factor per class. Defaults to None.
+        ignore_class: Label of pixels that get weight zero. Defaults to None.
+        weights_in_target: Whether `y_true` carries the weights as a second channel.
+        name: Name of the loss.
+    """
 
+    def __init__(
+        self,
+        from_logits: bool = True,
+        class_weights: Sequence[float] | None = None,
+        ignore_class: int | None = None,
+        weights_in_target: bool = False,
+        name: str | None = None,
+    ):
+        super().__init__(name=name, reduction=None, dtype="float32")
+        self.from_logits = from_logits
+        self.class_weights = check_class_weights(class_weights)
+        self.ignore_class = ignore_class
+        self.weights_in_target = weights_in_target
 
-def num_classes_of(y_pred: Tensor) -> int:
-    """Number of classes of logits or probabilities; a single channel stands for two."""
-    channels = y_pred.shape[-1]
-    return 2 if channels == 1 else channels
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
+        """Loss of `y_pred` `(B, *spatial, K)`; see `call`."""
+        return self.call(y_true, ops.convert_to_tensor(y_pred, dtype="float32"), sample_weight)
+
+    def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
+        """The loss of float32 predictions, to be written by subclasses."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "from_logits": self.from_logits,
+            "class_weights": self.class_weights,
+            "ignore_class": self.ignore_class,
+            "weights_in_target": self.weights_in_target,
+            "name": self.name,
+        }
 
 
 def labels_and_weights(
@@ -98,6 +114,12 @@ def labels_and_weights(
     return labels, weights
 
 
+def num_classes_of(y_pred: Tensor) -> int:
+    """Number of classes of logits or probabilities; a single channel stands for two."""
+    channels = y_pred.shape[-1]
+    return 2 if channels == 1 else channels
+
+
 def _check_target(y_true: Tensor, y_pred: Tensor, weights_in_target: bool) -> None:
     """Raises a `ValueError` that says what to do where the shapes do not fit."""
     true, pred = tuple(y_true.shape), tuple(y_pred.shape)
@@ -146,49 +168,27 @@ def _broadcast_weights(sample_weight: Tensor, labels: Tensor) -> Tensor:
     return ops.broadcast_to(weights, ops.shape(labels))
 
 
-class PixelLoss(keras.losses.Loss):
-    """Base of losses that see the weight of every pixel before they reduce.
+def check_class_weights(class_weights: Sequence[float] | None) -> list[float] | None:
+    """Class weights as a list of floats; raises a `ValueError` unless finite and >= 0."""
+    if class_weights is None:
+        return None
+    weights = np.asarray(class_weights, dtype="float64")
+    if weights.ndim != 1 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            "class_weights must be a sequence of finite numbers >= 0, one per class. "
+            f"Received: class_weights={class_weights}"
+        )
+    if not weights.any():
+        raise ValueError(
+            f"class_weights must not all be zero. Received: class_weights={class_weights}"
+        )
+    return [float(weight) for weight in weights]
 
-    Keras's own base class multiplies by the weights after `call` and normalises per replica; here
-    `call` gets the weights, so that it can normalise by them over the global batch. Everything is
-    computed in float32 under every mixed-precision policy.
 
-    Args:
-        from_logits: Whether `y_pred` are logits. Defaults to True.
-        class_weights: One factor per class. Defaults to None.
-        ignore_class: Label of pixels that get weight zero. Defaults to None.
-        weights_in_target: Whether `y_true` carries the weights as a second channel.
-        name: Name of the loss.
-    """
-
-    def __init__(
-        self,
-        from_logits: bool = True,
-        class_weights: Sequence[float] | None = None,
-        ignore_class: int | None = None,
-        weights_in_target: bool = False,
-        name: str | None = None,
-    ):
-        super().__init__(name=name, reduction=None, dtype="float32")
-        self.from_logits = from_logits
-        self.class_weights = check_class_weights(class_weights)
-        self.ignore_class = ignore_class
-        self.weights_in_target = weights_in_target
-
-    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
-        """Loss of `y_pred` `(B, *spatial, K)`; see `call`."""
-        return self.call(y_true, ops.convert_to_tensor(y_pred, dtype="float32"), sample_weight)
-
-    def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
-        """The loss of float32 predictions, to be written by subclasses."""
-        raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "from_logits": self.from_logits,
-            "class_weights": self.class_weights,
-            "ignore_class": self.ignore_class,
-            "weights_in_target": self.weights_in_target,
-            "name": self.name,
-        }
+def check_num_class_weights(class_weights: Sequence[float], expected: int, what: str) -> None:
+    """Raises a `ValueError` unless there are `expected` class weights."""
+    if len(class_weights) != expected:
+        raise ValueError(
+            f"class_weights needs {expected} numbers, one per {what}. "
+            f"Received: class_weights={list(class_weights)}"
+        )

@@ -6,6 +6,11 @@ the gradient of this replica's own terms of L, is therefore trained and reported
 with the global batch, however unequal the replicas' weights or numbers of images are; that pair is
 called the *share* here. In a custom loop `strategy.reduce("SUM", losses, axis=None)` gives L.
 
+Two replicas and the loss "mean of the pixels' terms": the first has 3 pixels with terms 1, 2 and 3,
+the second has one with term 10. The loss is L = (6 + 10) / 4 = 4, not the mean of the means 2 and
+10. `share_of_mean(6, 3)` on the first and `share_of_mean(10, 1)` on the second are both 4 / 2 = 2,
+whose sum is L; their gradients are those of 6 / 4 and of 10 / 4, whose sum is that of L.
+
 Outside a replica (one device, another backend, a symbolic build) the share is L itself. On JAX,
 `keras.distribution` needs none of this: there a sum is already one over the global batch.
 """

@@ -13,7 +13,7 @@ def seg_measure(true: LabelImages, pred: LabelImages) -> float:
     """SEG of the Cell Tracking Challenge: mean Jaccard index of the reference objects.
 
     A reference object is found by the predicted object that covers more than half of it, and
-    scores their intersection over union; without one it scores 0. Predicted objects too many cost
+    scores their intersection over union; without one it scores 0. Surplus predicted objects cost
     nothing, and one predicted object may be the match of two references.
 
     Args:
@@ -54,7 +54,7 @@ def det_measure(markers: LabelImages, pred: LabelImages) -> float:
         pred: The same for the prediction.
 
     Returns:
-        One minus the normalised cost, in [0, 1].
+        One minus the normalized cost, in [0, 1].
 
     Raises:
         ValueError: If there is no marker at all, where DET is undefined, and as in `seg_measure`.

@@ -82,7 +82,7 @@ class Evaluation:
         return {name: getattr(self, name) for name in ERRORS + SCORES}
 
     def threshold_table(self) -> list[dict[str, float]]:
-        """One row a threshold: the threshold and the five measures over the stack."""
+        """One row per threshold: the threshold and the five measures over the stack."""
         return [
             {"threshold": threshold}
             | {name: float(values[index]) for name, values in self.per_threshold.items()}
@@ -90,7 +90,7 @@ class Evaluation:
         ]
 
     def slice_table(self) -> list[dict[str, float]]:
-        """One row a slice: its index and five measures, each at the stack's best threshold."""
+        """One row per slice: its index and five measures, each at the stack's best threshold."""
         best = {n: self.thresholds.index(value) for n, value in self.best_threshold.items()}
         return [
             {"slice": index}

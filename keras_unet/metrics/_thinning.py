@@ -56,7 +56,21 @@ def thin_borders(image: np.ndarray) -> np.ndarray:
 
 @compiled
 def _flood(labels, stride):
-    """Floods the waiting pixels of the flat, padded and transposed `labels` in place."""
+    """Floods the waiting pixels of the flat, padded and transposed `labels` in place.
+
+    A pixel leaves the queue with the state `own` and looks at its four sides, one after the other:
+
+        side is      pixel has no label yet    pixel is a dam           pixel has a label
+        a label      takes it                  takes it if beside_dam   becomes a dam if it differs
+        a dam        becomes a dam             -                        -
+        waiting      the side joins the queue, whatever the pixel is
+
+    `beside_dam` tells why the last dam is one: True if it lay beside a dam, False if two labels met
+    there. Only the first kind is given up again for a label that a later side has: of the sides
+    `dam, 1` a waiting pixel makes 1, of `1, 2, 1` a dam. The challenge's own program keeps this
+    mark for all pixels together, so a pixel may find it as an earlier one left it; the scores
+    depend on that, so it stays so.
+    """
     sides = np.array([-stride, -1, stride, 1], dtype=np.int64)  # left, up, right, down
     queue = np.empty(labels.size, dtype=np.int64)
     head, tail = 0, 0
@@ -65,7 +79,7 @@ def _flood(labels, stride):
             labels[pixel] = _QUEUED
             queue[tail] = pixel
             tail += 1
-    beside_dam = False  # one for the whole run: it outlives the pixel that set it
+    beside_dam = False
     while head < tail:
         pixel = queue[head]
         head += 1

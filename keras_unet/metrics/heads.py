@@ -13,7 +13,7 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="keras_unet")
 class MeanOfHeads(keras.metrics.Metric):
-    """Another metric, of the mean of the heads that stand side by side in the channels.
+    """Applies a metric to the mean of the heads that stand side by side in the channels.
 
     Args:
         metric: The metric, with its own name.

@@ -246,6 +246,7 @@ class MeanIoU(_MeanOverClasses):
         >>> metric.update_state(np.array([[[0, 1]]]), np.array([[[[2.0, 1.0], [-3.0, 4.0]]]]))
         >>> float(metric.result()), metric.per_class()
         (1.0, array([1., 1.]))
+        >>> loss = keras_unet.losses.WeightedCrossentropy()
         >>> model.compile("adam", loss, metrics=[MeanIoU(num_classes=2)])
     """
 

@@ -9,8 +9,8 @@ else that looks through this line. Squared distances are integers, so the result
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -122,32 +122,51 @@ def two_nearest_squares(
     far = dtype.type(np.inf if dtype == np.float64 else _far(labels.shape))
     limit = _limit(reach, far)
     rows = labels.reshape(labels.shape[0], -1)
-    state: tuple[np.ndarray, ...] = tuple(
-        np.empty(rows.shape, kind) for kind in (dtype, np.int32, dtype, np.int32)
-    )
-    _sweep(rows, *state, np.zeros((4, rows.shape[1]), np.int32), units[0], far)
-    state = tuple(part.reshape(labels.shape) for part in state)
+    kinds = (dtype, np.int32, dtype, np.int32)
+    nearest = _Nearest(*(np.empty(rows.shape, kind) for kind in kinds))
+    _sweep(rows, nearest, np.zeros((4, rows.shape[1]), np.int32), units[0], far)
+    nearest = nearest.each(np.reshape, labels.shape)
     for axis in range(1, labels.ndim):
         last = axis == labels.ndim - 1
         # lines along the axis become contiguous; nothing is copied for the last axis
-        lines = tuple(np.ascontiguousarray(np.moveaxis(part, axis, -1)) for part in state)
-        merged = tuple(np.empty_like(part) for part in lines)
-        mask = wanted if last else np.ones(lines[0].shape, bool)
-        length = labels.shape[axis]
+        lines = nearest.each(np.moveaxis, axis, -1).each(np.ascontiguousarray)
+        merged = lines.each(np.empty_like)
+        mask = wanted if last else np.ones(lines.first.shape, bool)
         _merge(
-            np.ascontiguousarray(mask).reshape(-1, length),
-            *(part.reshape(-1, length) for part in lines),
-            *(part.reshape(-1, length) for part in merged),
+            _rows(np.ascontiguousarray(mask)),
+            lines.each(_rows),
+            merged.each(_rows),
             units[axis],
             limit,
             # before the last axis, the nearest cell of a pixel is not known yet
             float(sum_reach) if last else math.inf,
             float(first_reach),
         )
-        state = tuple(np.moveaxis(part, -1, axis) for part in merged)
+        nearest = merged.each(np.moveaxis, -1, axis)
     if labels.ndim == 1:
-        state[0][~wanted] = state[2][~wanted] = far
-    return Squares(state[0], state[2], limit)
+        nearest.first[~wanted] = nearest.second[~wanted] = far
+    return Squares(nearest.first, nearest.second, limit)
+
+
+class _Nearest(NamedTuple):
+    """What is known of every pixel: squared distances to its two nearest cells, and their ids.
+
+    An id of 0 stands for no cell, whose distance is far.
+    """
+
+    first: np.ndarray
+    first_id: np.ndarray
+    second: np.ndarray
+    second_id: np.ndarray
+
+    def each(self, change: Callable[..., np.ndarray], *arguments: Any) -> _Nearest:
+        """The same change of all four arrays."""
+        return _Nearest(*(change(part, *arguments) for part in self))
+
+
+def _rows(array: np.ndarray) -> np.ndarray:
+    """Lines along the last axis, one below the other; no copy of a contiguous array."""
+    return array.reshape(-1, array.shape[-1])
 
 
 def _units(labels: np.ndarray, spacing: Sequence[float] | None) -> np.ndarray:
@@ -189,8 +208,9 @@ def _insert(first, id1, second, id2, distance, label):  # pragma: no cover (comp
 
 
 @compiled
-def _sweep(labels, near, near_id, second, second_id, behind, unit, far):  # pragma: no cover
+def _sweep(labels, nearest, behind, unit, far):  # pragma: no cover
     """Two nearest distinct ids along axis 0: one sweep down, one up, whole rows at a time."""
+    near, near_id, second, second_id = nearest
     rows, columns = labels.shape
     for i in range(rows):
         for j in range(columns):
@@ -248,15 +268,25 @@ def _several(near_id, second_id):  # pragma: no cover
 
 
 @compiled
-def _merge(
-    wanted, near, near_id, second, second_id, out1, out_id1, out2, out_id2,
-    unit, limit, sum_reach, first_reach,
-):  # fmt: skip # pragma: no cover
-    """Merges the lines' states along axis 1, looking at neighbours at growing distance."""
-    lines, length = near.shape
+def _merge(wanted, lines, merged, unit, limit, sum_reach, first_reach):  # pragma: no cover
+    """Adds one axis: what pixels know along the axes before becomes what they know along this too.
+
+    A pixel asks the others of its line, the nearest first, for the cells that they know. At a
+    distance of r pixels, r * r (times the unit) is added to their squared distances. Of a line
+
+        pixel             0     1     2     3
+        first, first_id   4 A   -     1 B   0 C      (nobody knows a second one)
+
+    pixel 1 hears of 4 + 1 from A and of 1 + 1 from B at r = 1, so it knows (2 B, 5 A); at r = 2 of
+    0 + 4 from C, so it knows (2 B, 4 C). In a longer line it stops at r = 3: 9 >= 4, so no cell
+    from there on can be the first or the second.
+    """
+    near, near_id, second, second_id = lines
+    out1, out_id1, out2, out_id2 = merged
+    count, length = near.shape
     step = np.sqrt(unit)
     half = np.int64(np.ceil(min(sum_reach / 2 / step, 2.0**31)))
-    for i in range(lines):
+    for i in range(count):
         several = _several(near_id[i], second_id[i])
         for j in range(length):
             n1, l1, n2, l2 = limit, np.int32(0), limit, np.int32(0)

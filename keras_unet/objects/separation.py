@@ -44,9 +44,9 @@ def separate_touching(instances: np.ndarray, connectivity: int = 1) -> np.ndarra
     dense, ids = dense_ids(labels)
     thin = _vanished(dense, lost, len(ids))
     if thin.any():
-        first = ids.astype(np.int64)  # ids may be int32
-        first[thin] -= 2**32
-        lost = _losers(labels, first[dense], pairs)
+        order = np.argsort(~thin, kind="stable")  # thin cells first, both kinds in order of ids
+        place = np.argsort(order)  # of every id in that order
+        lost = _losers(labels, place[dense], pairs)
         lost &= ~_vanished(dense, lost, len(ids))[dense]
     return np.where(lost, 0, labels)
 
@@ -97,14 +97,14 @@ def _pairs(rank: int, connectivity: int) -> list[tuple[Box, Box]]:
     return pairs
 
 
-def _losers(labels: np.ndarray, order: np.ndarray, pairs: list[tuple[Box, Box]]) -> np.ndarray:
-    """Pixels that touch a cell which comes before their own in `order`."""
+def _losers(labels: np.ndarray, place: np.ndarray, pairs: list[tuple[Box, Box]]) -> np.ndarray:
+    """Pixels that touch a cell whose `place` (that of every pixel's cell) is before their own."""
     lost = np.zeros(labels.shape, bool)
     for before, after in pairs:
         one, other = labels[before], labels[after]
         touch = (one != other) & (one != 0) & (other != 0)
-        lost[before] |= touch & (order[before] > order[after])
-        lost[after] |= touch & (order[after] > order[before])
+        lost[before] |= touch & (place[before] > place[after])
+        lost[after] |= touch & (place[after] > place[before])
     return lost
 
 

@@ -33,6 +33,7 @@ class Report:
     Example:
         >>> page = Report("Cells")
         >>> page.heading("Result").table(["image", "IoU"], [["a.png", 0.93]]).write("report.html")
+        PosixPath('report.html')
     """
 
     def __init__(self, title: str) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_unet.training.checkpoint import TrainingState, as_numpy, write_atomically
+from keras_unet.files.atomic import write_atomically
+from keras_unet.training.checkpoint import TrainingState, as_numpy
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter

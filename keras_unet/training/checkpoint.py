@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_unet.files.atomic import write_atomically
 from keras_unet.sample import Sample
 
 logger = logging.getLogger("keras_unet")
@@ -110,20 +110,6 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("%s is damaged (%s); trying the one before it", path, error)
     return None
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file that is either the old one or the complete new one, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def as_numpy(variable: Any) -> np.ndarray:

@@ -162,7 +162,7 @@ def test_weights_of_the_default_target():
     assert any((weights > 1).any() for _, _, weights in border)
 
 
-def test_images_are_normalised_whole():
+def test_images_are_normalized_whole():
     images = [image for image, _, _ in take(dataset([sample()], normalization=None), 9)]
     whole = Normalization()(sample().image)  # the default, as in the Segmenter
     assert all(np.isin(image, whole).all() for image in images)

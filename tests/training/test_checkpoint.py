@@ -11,7 +11,6 @@ from keras_unet.training.checkpoint import (
     checksum,
     latest_checkpoint,
     list_checkpoints,
-    write_atomically,
 )
 
 pytestmark = pytest.mark.core
@@ -76,20 +75,6 @@ def test_another_network_is_refused(tmp_path, other):
     state(np.float32(1)).save(tmp_path)
     with pytest.raises(ValueError, match="does not fit this recipe's network"):
         other.restore(latest_checkpoint(tmp_path))
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file"
-    write_atomically(path, lambda file: file.write(b"old"))
-
-    def fail(file):
-        file.write(b"new")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_checksum_sees_every_part():

@@ -1,0 +1,57 @@
+"""Files that are either the old ones or the complete new ones, also after a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from keras_unet.files.names import stem_of
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Gives the name of a temporary file, which becomes `path` if all goes well.
+
+    It lies in the same folder, has the same ending, which many writers ask for, and a name of its
+    own, so that two writers of one file do not disturb each other: the last one wins.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+
+    Yields:
+        The path to write.
+
+    Example:
+        >>> with new_file(folder / "cells.csv") as temporary:
+        ...     characters = temporary.write_text("id,area")
+        >>> [file.name for file in folder.iterdir()]
+        ['cells.csv']
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stem = stem_of(path)
+    temporary = path.with_name(f".{stem}-{uuid.uuid4().hex}{path.name[len(stem) :]}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # or a power cut may leave the new name and none of its bytes
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, write: bytes | Callable[[IO[bytes]], Any]) -> None:
+    """Writes a file whole or not at all.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+        write: The file's bytes, or a function that writes them to the open file.
+    """
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        if callable(write):
+            write(file)
+        else:
+            file.write(write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 import shlex
@@ -17,6 +18,8 @@ import typer
 import keras_unet as ku
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="examples show paths as POSIX has them")
+
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = sorted(
     module.name
@@ -84,6 +87,8 @@ def public_names() -> dict[str, object]:
     return {name: getattr(package, name) for package in packages for name in package.__all__}
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of Keras's ONNX and OpenVINO exports
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", ["keras_unet", *MODULES])
 def test_docstrings(name, namespace):
     module = importlib.import_module(name)

@@ -68,8 +68,8 @@ def openvino(segmenter: Segmenter, path: str | os.PathLike, *, overwrite: bool =
         FileExistsError: If a file exists.
 
     Example:
-        >>> keras_unet.export.openvino(segmenter, "cells.xml")
-        PosixPath('cells.xml')
+        >>> keras_unet.export.openvino(segmenter, "openvino/cells.xml")
+        PosixPath('openvino/cells.xml')
     """
     return _export(segmenter, Path(path), "openvino", (".xml", ".bin"), overwrite)
 

@@ -73,8 +73,8 @@ def tflite(
         FileExistsError: If a file exists.
 
     Example:
-        >>> keras_unet.export.tflite(segmenter, "cells.tflite", quantization="int8", samples=few)
-        PosixPath('cells.tflite')
+        >>> keras_unet.export.tflite(segmenter, "lite/cells.tflite", tile=64)
+        PosixPath('lite/cells.tflite')
     """
     file = Path(path)
     tile_shape = _check(segmenter, file, tile, quantization, samples, io, output, overwrite)

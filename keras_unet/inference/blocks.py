@@ -78,9 +78,10 @@ def predict_large(
             resolution other than 1.
 
     Example:
-        >>> slide = zarr.open("slide.zarr")                                  # (90000, 70000, 3)
-        >>> mask = zarr.create_array("mask.zarr", shape=slide.shape[:2], dtype="uint8")
-        >>> keras_unet.inference.predict_large(segmenter, slide, mask)
+        >>> slide = np.lib.format.open_memmap("slide.npy", "w+", np.uint8, (96, 130, 1))
+        >>> mask = np.lib.format.open_memmap("classes.npy", "w+", np.uint8, (96, 130))
+        >>> keras_unet.inference.predict_large(segmenter, slide, mask) is mask  # or zarr arrays
+        True
     """
     rank, channels = segmenter.geometry.rank, segmenter.channels
     _check_source(source, rank, channels)

@@ -85,9 +85,10 @@ class Segmenter:
     Example:
         >>> segmenter = keras_unet.Segmenter(model)
         >>> result = segmenter.predict(image)       # (H, W) or (H, W, C), any size
-        >>> result.classes.shape, result.count
-        ((1040, 1392), 57)
+        >>> result.classes.shape, result.probabilities.shape
+        ((64, 80), (64, 80, 2))
         >>> segmenter.save("runs/cells")
+        PosixPath('runs/cells')
         >>> segmenter = keras_unet.Segmenter.load("runs/cells")
 
     Reference:

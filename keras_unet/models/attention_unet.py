@@ -58,7 +58,7 @@ class AttentionUNet(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.AttentionUNet(filters=16)
-        >>> model(np.zeros((1, 100, 85, 1))).shape
+        >>> tuple(model(np.zeros((1, 100, 85, 1))).shape)
         (1, 100, 85, 2)
 
     Reference:

@@ -79,7 +79,7 @@ class FCN(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.FCN(filters=16, units=256, variant="32s")
-        >>> model(np.zeros((1, 100, 85, 3))).shape
+        >>> tuple(model(np.zeros((1, 100, 85, 3))).shape)
         (1, 100, 85, 2)
 
     Reference:

@@ -62,7 +62,7 @@ class ResUNet(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.ResUNet((None, None, 3), filters=16)
-        >>> model(np.zeros((1, 100, 85, 3))).shape
+        >>> tuple(model(np.zeros((1, 100, 85, 3))).shape)
         (1, 100, 85, 2)
 
     Reference:

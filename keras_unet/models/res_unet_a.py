@@ -94,7 +94,7 @@ class ResUNetA(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.ResUNetA(filters=8, window=64)
-        >>> model(np.zeros((1, 100, 85, 3))).shape
+        >>> tuple(model(np.zeros((1, 100, 85, 3))).shape)
         (1, 100, 85, 2)
 
     Reference:

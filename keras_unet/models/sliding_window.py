@@ -65,9 +65,9 @@ class SlidingWindow(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.SlidingWindow()
-        >>> model(np.zeros((1, 100, 120, 1))).shape, model.count_params()
+        >>> tuple(model(np.zeros((1, 100, 120, 1))).shape), model.count_params()
         ((1, 6, 26, 2), 219290)
-        >>> model.patch_classifier()(np.zeros((8, 95, 95, 1))).shape
+        >>> tuple(model.patch_classifier()(np.zeros((8, 95, 95, 1))).shape)
         (8, 2)
 
     Reference:

@@ -79,7 +79,7 @@ class UNet(SegmentationModel):
         >>> model.output_shape, model.count_params(), model.geometry.margin
         ((None, 388, 388, 2), 31030658, 92)
         >>> small = keras_unet.models.UNet(filters=16, depth=3, padding="same")
-        >>> small(np.zeros((1, 100, 85, 1))).shape
+        >>> tuple(small(np.zeros((1, 100, 85, 1))).shape)
         (1, 100, 85, 2)
 
     Reference:

@@ -62,11 +62,12 @@ class UNetPlusPlus(SegmentationModel):
         ValueError: If an argument is out of its range.
 
     Example:
-        >>> model = keras_unet.models.UNetPlusPlus(filters=16, deep_supervision=True)
+        >>> model = keras_unet.models.UNetPlusPlus(filters=4, deep_supervision=True)
         >>> training = model.training_model()
         >>> loss = model.training_loss(keras_unet.losses.WeightedCrossentropy())
         >>> training.compile("adam", loss)
-        >>> training.fit(data, steps_per_epoch=100)  # trains the weights of `model`
+        >>> training.output_shape, model.output_shape  # they share their weights
+        ((None, None, None, 8), (None, None, None, 2))
         >>> fast = model.pruned(2)
 
     Reference:

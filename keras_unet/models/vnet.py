@@ -71,7 +71,7 @@ class VNet(SegmentationModel):
 
     Example:
         >>> model = keras_unet.models.VNet(filters=4, depth=2)
-        >>> model(np.zeros((1, 30, 17, 9, 1))).shape
+        >>> tuple(model(np.zeros((1, 30, 17, 9, 1))).shape)
         (1, 30, 17, 9, 2)
 
     Reference:

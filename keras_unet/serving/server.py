@@ -90,9 +90,11 @@ class Server:
         ValueError: If there is nothing to serve.
 
     Example:
-        >>> with keras_unet.serving.Server(ServerOptions(Path("models/cells"))) as server:
+        >>> model = keras_unet.export.saved_model(segmenter, "served/cells")
+        >>> options = ServerOptions(Path("served/cells"), rest_port=0, grpc_port=0)  # free ports
+        >>> with keras_unet.serving.Server(options) as server:
         ...     print(server.rest_url)
-        http://127.0.0.1:8501
+        http://127.0.0.1:...
     """
 
     def __init__(self, options: ServerOptions) -> None:

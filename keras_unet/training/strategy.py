@@ -41,9 +41,9 @@ def make_strategy(
     Example:
         >>> strategy = make_strategy("mirrored")
         >>> with strategy.scope():
-        ...     model = keras_unet.models.UNet()
+        ...     model = keras_unet.models.UNet(filters=4, depth=2)
         ...     model.compile("adam", keras_unet.losses.WeightedCrossentropy())
-        >>> model.fit(dataset.batch(4 * strategy.num_replicas_in_sync))
+        >>> batch_size = 4 * strategy.num_replicas_in_sync  # 4 on each device
     """
     if name is None or name == "none":
         name = "default"
@@ -95,7 +95,7 @@ def strategy_scope(strategy: tf.distribute.Strategy | str | None) -> AbstractCon
 
     Example:
         >>> with strategy_scope("mirrored"):
-        ...     model = keras_unet.models.UNet()
+        ...     model = keras_unet.models.UNet(filters=4, depth=2)
     """
     if strategy is None or isinstance(strategy, str):
         strategy = make_strategy(strategy)

@@ -74,10 +74,12 @@ def train(
         KeyboardInterrupt: As it came; the run can be resumed.
 
     Example:
-        >>> samples = ku.data.synthetic_cells(8, shape=(256, 320))
-        >>> segmenter = ku.train(samples, ku.Recipe(run={"steps": 500}), "runs/cells", 2)
-        >>> segmenter.predict(image).count
-        57
+        >>> samples = ku.data.synthetic_cells(6, shape=(96, 120), radius=8)
+        >>> model, batches = {"filters": 4, "depth": 2}, {"tile": 44}
+        >>> recipe = ku.Recipe(model=model, batches=batches, run={"steps": 2})
+        >>> segmenter = ku.train(samples, recipe, "runs/small", 2, progress=False)
+        >>> segmenter.predict(samples[0].image).classes.shape
+        (96, 120)
     """
     recipe = recipe or Recipe()
     console = Console(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 
 import pytest
@@ -92,4 +91,3 @@ def test_data_are_asked_for(capsys, monkeypatch):
 def test_every_script_is_tested():
     scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"experiments", "quickstart"}
     assert scripts == set(SCRIPTS)
-    assert "experiments" not in sys.stdlib_module_names

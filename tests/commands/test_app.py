@@ -11,6 +11,8 @@ import keras_unet as ku
 from keras_unet.commands import app as cli
 from keras_unet.files.reading import read_labels
 
+pytestmark = pytest.mark.core
+
 TINY = [
     *("--filters", "2", "--depth", "1", "--tile", "32", "--steps", "2", "--validate-every", "2"),
     *("--batch-size", "1", "--normalization", "none", "--no-tensorboard"),

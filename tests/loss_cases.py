@@ -39,7 +39,10 @@ def gradient(loss, y_true, y_pred, sample_weight=None):
     if backend == "jax":
         import jax
 
-        value = jax.grad(lambda p: loss(y_true, p, sample_weight))(ops.convert_to_tensor(y_pred))
+        slope = jax.jit(
+            jax.grad(lambda p: loss(y_true, p, sample_weight))
+        )  # quicker compiled whole
+        value = slope(ops.convert_to_tensor(y_pred))
     elif backend == "torch":
         y_pred = ops.convert_to_tensor(y_pred).detach().requires_grad_(True)
         loss(y_true, y_pred, sample_weight).backward()

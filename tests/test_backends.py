@@ -1,4 +1,4 @@
-"""Runs the `backend` tests again under JAX and PyTorch, each in a process of its own."""
+"""Runs the `backend` tests again under JAX and PyTorch, each in one process of its own."""
 
 import importlib.util
 import os
@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"parts": ("layers", "losses", "metrics"), "models": ("models",)}
-"""In two processes a backend, so that several cores share them."""
+FOLDERS = ("layers", "losses", "metrics", "models")
 
 
-@pytest.mark.parametrize("folders", FOLDERS.values(), ids=FOLDERS)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_the_same_tests_pass_on(backend, folders):
+def test_the_same_tests_pass_on(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install 'keras-unet-bio[backends]'")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header"]
-    command += ["-m", "backend and not slow", *(f"tests/{folder}" for folder in folders)]
+    command += ["-m", "backend and not slow", *(f"tests/{folder}" for folder in FOLDERS)]
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # small tests: compiling is what costs
     environment.pop("PYTEST_ADDOPTS", None)

@@ -11,6 +11,8 @@ import keras_unet as ku
 from keras_unet.commands.data_options import DATA_OPTIONS
 from keras_unet.files.reading import read_labels
 
+pytestmark = pytest.mark.core
+
 QUICK = [
     *("--filters", "2", "--tile", "32", "--steps", "2", "--validate-every", "2"),
     *("--batch-size", "1", "--normalization", "none", "--no-tensorboard"),

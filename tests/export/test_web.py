@@ -95,6 +95,7 @@ def test_npm_is_asked_for(tmp_path, monkeypatch):
         install_runtime(tmp_path / "litert")
 
 
+@pytest.mark.posix
 def test_npm_may_fail(tmp_path, monkeypatch):
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
@@ -104,6 +105,7 @@ def test_npm_may_fail(tmp_path, monkeypatch):
         install_runtime(tmp_path / "litert")
 
 
+@pytest.mark.posix
 def test_another_runtime_is_refused(tmp_path, monkeypatch):
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho other > package.tgz\necho package.tgz\n")

@@ -1,8 +1,9 @@
-"""The measures of instances against values of the field's own programs, where at hand."""
+"""The measures of instances against values of the field's own programs."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from keras_unet.metrics import instances
 
 pytestmark = pytest.mark.core
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 COUNTS = ("tp", "fp", "fn", "n_true", "n_pred")
 RATIOS = (
     "precision",
@@ -24,13 +26,10 @@ RATIOS = (
 
 
 @pytest.fixture(scope="module")
-def golden(data_root):
+def golden():
     """(name, golden numbers, truth, prediction) of every case."""
-    folder = data_root.parent / "golden"
-    if not (folder / "instances_golden.json").is_file():
-        pytest.skip(f"no golden values in {folder}")
-    cases = json.loads((folder / "instances_golden.json").read_text())["cases"]
-    with np.load(folder / "instances_golden_arrays.npz") as file:
+    cases = json.loads((GOLDEN / "instances_golden.json").read_text())["cases"]
+    with np.load(GOLDEN / "instances_golden_arrays.npz") as file:
         return [
             (name, case, file[f"{name}/true"], file[f"{name}/pred"]) for name, case in cases.items()
         ]

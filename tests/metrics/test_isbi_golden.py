@@ -1,8 +1,9 @@
-"""The ISBI 2012 measures against values of the challenge's own programs, where at hand."""
+"""The ISBI 2012 measures against values of the challenge's own programs."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -15,15 +16,13 @@ from keras_unet.metrics import isbi
 pytestmark = pytest.mark.core
 
 EVERY = ~isbi.Mismatch(0)
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture(scope="module")
-def golden(data_root):
-    folder = data_root.parent / "golden"
-    if not (folder / "isbi_golden.json").is_file():
-        pytest.skip(f"no golden values in {folder}")
-    cases = json.loads((folder / "isbi_golden.json").read_text())["cases"]
-    with np.load(folder / "isbi_golden_arrays.npz") as file:
+def golden():
+    cases = json.loads((GOLDEN / "isbi_golden.json").read_text())["cases"]
+    with np.load(GOLDEN / "isbi_golden_arrays.npz") as file:
         return SimpleNamespace(cases=cases, arrays=dict(file))
 
 

@@ -290,8 +290,9 @@ def test_bad_options(base, options):
         ServerOptions(base, **options)
 
 
+@pytest.mark.posix
 def test_the_command_serves_and_ends_on_sigterm(base):
-    command = [sys.executable, "-m", "keras_unet.cli", "serve", str(base)]
+    command = [sys.executable, "-m", "keras_unet.commands.app", "serve", str(base)]
     ports = ["--rest-port", "0", "--grpc-port", "0"]
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}

@@ -139,6 +139,7 @@ train(SAMPLES, TINY, {folder!r}, validation=1, callbacks=[At(5, die)])
 """
 
 
+@pytest.mark.posix
 def test_resume_after_kill_equals_the_whole_run(whole, tmp_path, capsys):
     script = KILL.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
     process = subprocess.run([sys.executable, "-c", script], env=os.environ, timeout=120)

@@ -75,7 +75,7 @@ def train(
 
     Example:
         >>> samples = ku.data.synthetic_cells(8, shape=(256, 320))
-        >>> segmenter = ku.train(samples, ku.Recipe(run={"steps": 500}), "runs/cells", 2)
+        >>> segmenter = ku.train(samples, ku.Recipe(model={"filters": 16}), "runs/cells", 2)
         >>> segmenter.predict(image).count
         57
     """

@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from keras_unet.targets import multitask_labels
+from keras_unet.targets import MultitaskTarget, multitask_labels
 
 pytestmark = pytest.mark.core
 
@@ -111,3 +111,36 @@ ILL_CASES = [
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         multitask_labels(*arguments)
+
+
+# === The target ===
+
+
+def test_the_maps_lie_side_by_side():
+    target = MultitaskTarget(num_classes=2)
+    cells = np.array([[1, 1, 1, 0, 0, 0, 0]])
+    y, weights = target.encode(cells)
+    maps = multitask_labels((cells > 0).astype(int), 2)
+    assert target.target_channels == 6
+    for place, name in enumerate(target.heads):
+        np.testing.assert_array_equal(y[..., 2 * place : 2 * place + 2], maps[name])
+    np.testing.assert_array_equal(weights, np.ones((1, 7)))
+
+
+def test_pixels_without_annotation_have_no_weight():
+    cells, annotated = np.array([[1, 1, 0, 0]]), np.array([[True, False, True, True]])
+    y, weights = MultitaskTarget().encode(cells, annotated=annotated)
+    np.testing.assert_array_equal(weights, annotated)
+    assert np.isfinite(y).all()
+
+
+def test_touching_cells_have_a_gap_and_a_boundary_between_them():
+    y, _ = MultitaskTarget().encode(np.array([[1, 1, 1, 2, 2, 2]]))
+    np.testing.assert_array_equal(y[0, :, 1], [1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(y[0, :, 3], [0, 0, 1, 1, 1, 0])
+
+
+def test_configuration_of_the_target():
+    target = MultitaskTarget(3, connectivity=2, threshold=0.4, min_size=5, close_gaps=True)
+    assert MultitaskTarget(**target.get_config()).get_config() == target.get_config()
+    assert target.num_outputs == 3

@@ -39,11 +39,13 @@ SHORT = {
     "augmentation": "augmentation",
 }
 """Option -> path of its field."""
-_METAVARS = {
-    "resolution": "NUMBER[,...]",
-    "tile": "PIXELS[,...]",
-    "augmentation": "none",
-} | dict.fromkeys(("dropout", "foreground_fraction", "learning_rate"), "NUMBER")
+_NUMBERS = ("dropout", "foreground_fraction", "learning_rate")
+_INTEGERS = ("filters", "depth", "batch_size", "steps", "validate_every", "seed", "patience")
+_METAVARS = (
+    {"resolution": "NUMBER[,...]", "tile": "PIXELS[,...]", "augmentation": "none"}
+    | dict.fromkeys(_NUMBERS, "NUMBER")
+    | dict.fromkeys(_INTEGERS, "INTEGER")
+)
 _PATH = re.compile(r"--([A-Za-z_]+\.[\w.-]+)")
 _META = "keras_unet.recipe"
 
@@ -119,11 +121,9 @@ def _annotations() -> dict[str, Any]:
     )
     found: dict[str, Any] = {"recipe_file": Annotated[Path | None, file]}
     for name, path in SHORT.items():
-        kind = type(getattr(getattr(Recipe(), path.partition(".")[0]), path.partition(".")[2], ""))
-        metavar = _METAVARS.get(name, "INTEGER" if kind is int else "TEXT")
         option = typer.Option(
             f"--{name.replace('_', '-')}",
-            metavar=metavar,
+            metavar=_METAVARS.get(name, "TEXT"),
             help=notes[path],
             rich_help_panel=PANEL,
             show_default=False,

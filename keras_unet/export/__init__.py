@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     # Modules have other names than the functions, which an import of them would hide.
     {
-        "TFLiteSegmenter": "keras_unet.inference.segmenter",
+        "TFLiteSegmenter": "tflite_segmenter",
         "onnx": "interchange",
         "openvino": "interchange",
         "saved_model": "to_saved_model",

@@ -12,7 +12,7 @@ from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph_normalization import normalize
 from keras_unet.export.graph_resizing import resize_image, resize_maps, working_shape
 from keras_unet.export.graph_tiling import Tiler
-from keras_unet.inference.segmenter import BATCH_PIXELS, MAX_BATCH
+from keras_unet.inference.tile_runner import BATCH_PIXELS, MAX_BATCH
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter

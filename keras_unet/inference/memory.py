@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from keras_unet.geometry.base import Geometry
-from keras_unet.geometry.tiles import TilePlan, plan_tiles
+from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_unet.inference.engines.base import Engine
+
 DEFAULT_LIMIT = 2 * 2**30
 """Bytes of activations that inference may hold at once."""
+TILE = 1024
+"""Largest tile in pixels where nobody knows an engine's memory."""
 
 
 def estimate_memory(model: keras.Model, tile_shape: Sequence[int], batch_size: int = 1) -> int:
@@ -92,6 +96,44 @@ def _shapes(model: keras.Model, tensors: list, shape: tuple[int, ...]) -> list[i
 def _item_size(dtype: str) -> int:
     digits = "".join(character for character in str(dtype) if character.isdigit())
     return int(digits) // 8 if digits else 1
+
+
+def plan_for(
+    engine: Engine,
+    geometry: Geometry,
+    shape: Sequence[int],
+    max_tile: int | Sequence[int] | None,
+    memory_limit: int,
+) -> TilePlan:
+    """Plans the tiles of an image for an engine.
+
+    Args:
+        engine: The engine; one of a fixed input shape gets tiles of just that.
+        geometry: The network's geometry.
+        shape: Spatial shape of the image.
+        max_tile: Largest tile in pixels, one number or one per axis; None for as large as the
+            limit allows, or 1,024 where nobody knows the engine's memory.
+        memory_limit: Largest memory in bytes.
+
+    Returns:
+        A `TilePlan`.
+
+    Raises:
+        ValueError: If no tile fits.
+    """
+    spatial = [size for size in engine.input_shape[:-1] if size is not None]
+    if len(spatial) == geometry.rank:
+        return plan_fixed(shape, geometry, spatial)
+    if max_tile is not None:
+        return plan_tiles(shape, geometry, max_tile)
+
+    def bytes_of(tile: tuple[int, ...]) -> int:
+        return engine.estimate_memory(tile) or 0
+
+    smallest = geometry.nearest(geometry.stride + 2 * geometry.margin)[1]
+    if not bytes_of((smallest,) * geometry.rank):
+        return plan_tiles(shape, geometry, max(TILE, smallest))
+    return plan_within(shape, geometry, bytes_of, memory_limit)
 
 
 def plan_within(

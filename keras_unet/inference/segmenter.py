@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -12,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet import targets
 from keras_unet.data import resolution as grids
 from keras_unet.geometry.base import Geometry
-from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 from keras_unet.inference import presets, storage
-from keras_unet.inference.engines.base import Engine, geometry_of
+from keras_unet.inference.engines.base import Engine
 from keras_unet.inference.engines.opening import is_exported, open_exported
-from keras_unet.inference.memory import DEFAULT_LIMIT, plan_within
+from keras_unet.inference.memory import DEFAULT_LIMIT
 from keras_unet.inference.preparation import Preparation, finish
-from keras_unet.inference.tiling import Progress, predict_tiles, reporting
-from keras_unet.inference.views import views
+from keras_unet.inference.tile_runner import TileRunner
+from keras_unet.inference.tiling import Progress, reporting
 from keras_unet.normalization import Normalization
 from keras_unet.segmentation import Segmentation
 from keras_unet.targets.base import Target
@@ -32,15 +29,8 @@ if TYPE_CHECKING:
 
     from keras_unet.sample import Sample
 
-AVERAGES = ("probabilities", "scores")
-BATCH_PIXELS = 2**20
-"""Small tiles run together up to this number of input pixels."""
-MAX_BATCH = 16
-TILE = 1024
-"""Largest tile in pixels where nobody knows an engine's memory."""
 
-
-class Segmenter:
+class Segmenter(TileRunner):
     """A model with the target, normalization and class names that it was trained with.
 
     An image is normalized as a whole, never per tile, extrapolated by mirroring at its border and
@@ -96,16 +86,8 @@ class Segmenter:
         Segmentation." MICCAI 2015. doi:10.1007/978-3-319-24574-4_28
     """
 
-    engine: Engine
-    target: Target
     normalization: Normalization
-    geometry: Geometry
     resolution: float | list[float]
-    max_tile: int | tuple[int, ...] | None
-    memory_limit: int
-    batch_size: int | None
-    tta: str | None
-    average: str
     class_names: list[str]
 
     def __init__(
@@ -123,53 +105,22 @@ class Segmenter:
         average: str = "probabilities",
         class_names: Sequence[str] | None = None,
     ) -> None:
-        geometry = geometry_of(model, geometry)
-        engine = model if isinstance(model, Engine) else _keras_engine(model)
-        target = target or targets.create("classes", num_classes=engine.num_outputs)
-        vars(self).update(
-            engine=engine,
-            target=target,
-            normalization=normalization or Normalization(),
+        super().__init__(
+            model,
+            target,
             geometry=geometry,
-            resolution=grids.plain(resolution),
-            max_tile=_plain(max_tile),
+            max_tile=max_tile,
             memory_limit=memory_limit,
             batch_size=batch_size,
             tta=tta,
             average=average,
-            class_names=_names(class_names, target.num_classes),
         )
-        self._check()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(
-            f"a Segmenter does not change; segmenter.replace({name}=...) makes another one. "
-            f"Received: {name}={value!r}"
+        grids.working_shape((1,) * self.geometry.rank, resolution)
+        vars(self).update(
+            normalization=normalization or Normalization(),
+            resolution=grids.plain(resolution),
+            class_names=_names(class_names, self.target.num_classes),
         )
-
-    def _check(self) -> None:
-        outputs = self.engine.num_outputs
-        if self.engine.gives != "classes" and outputs != self.target.num_outputs:
-            raise ValueError(
-                f"target {self.target.name!r} needs {self.target.num_outputs} outputs. "
-                f"Received: a network with {outputs}"
-            )
-        if self.average not in AVERAGES:
-            raise ValueError(
-                f"average must be one of {AVERAGES}. Received: average={self.average!r}"
-            )
-        if self.average == "scores" and self.engine.gives != "logits":
-            raise ValueError(
-                f"average='scores' needs logits; this network gives {self.engine.gives}. "
-                "Received: average='scores'"
-            )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(
-                f"batch_size must be at least 1. Received: batch_size={self.batch_size}"
-            )
-        grids.working_shape((1,) * self.geometry.rank, self.resolution)
-        next(views(self.tta, self.geometry.rank))
-        plan_tiles((1,) * self.geometry.rank, self.geometry, self.max_tile)
 
     def replace(self, **changes: Any) -> Segmenter:
         """Another segmenter with some of the arguments changed; it shares the engine.
@@ -202,67 +153,6 @@ class Segmenter:
             arguments["class_names"] = None
         return type(self)(**{**arguments, **changes})
 
-    @property
-    def model(self) -> keras.Model:
-        """The Keras model.
-
-        Raises:
-            ValueError: If the segmenter runs an exported file.
-        """
-        if not hasattr(self.engine, "model"):
-            raise ValueError(
-                "an exported file holds no Keras model; load the run folder that it was exported "
-                f"from. Received: engine {self.engine.name!r}"
-            )
-        return self.engine.model
-
-    @property
-    def channels(self) -> int | None:
-        """Image channels that the network takes; None for any number."""
-        return self.engine.input_shape[-1]
-
-    def plan(self, shape: Sequence[int]) -> TilePlan:
-        """The tiles for an image of a spatial shape.
-
-        Args:
-            shape: Spatial shape in pixels of the network's grid: that of the image, or
-                `data.working_shape(image_shape, resolution)` where that is not 1.
-
-        Returns:
-            A `TilePlan` in the same pixels.
-        """
-        geometry = self.geometry
-        if None not in self.engine.input_shape[:-1]:
-            return plan_fixed(shape, geometry, self.engine.input_shape[:-1])  # type: ignore[arg-type]
-        if self.max_tile is not None:
-            return plan_tiles(shape, geometry, self.max_tile)
-        smallest = geometry.nearest(geometry.stride + 2 * geometry.margin)[1]
-        if self.engine.estimate_memory((smallest,) * geometry.rank) is None:
-            return plan_tiles(shape, geometry, max(TILE, smallest))
-        return plan_within(shape, geometry, self.engine.estimate_memory, self.memory_limit)  # type: ignore[arg-type]
-
-    def batch_of(self, plan: TilePlan) -> int:
-        """Number of tiles of a plan that run at once."""
-        if self.batch_size is not None:
-            return self.batch_size
-        return min(max(BATCH_PIXELS // math.prod(plan.tile_shape), 1), MAX_BATCH)
-
-    def tile_probabilities(self, batch: np.ndarray) -> np.ndarray:
-        """The network with the target's activation, on normalized tiles.
-
-        Args:
-            batch: `(N, *tile_shape, C)` float32.
-
-        Returns:
-            `(N, *output_shape, num_outputs)` float32.
-        """
-        outputs = self.engine(batch)
-        if self.engine.gives == "logits":
-            return self.target.activate(outputs)
-        if self.engine.gives == "classes":
-            return self.target.maps_of(outputs[..., 0].astype(np.int32))
-        return outputs
-
     @cached_property
     def prepare(self) -> Preparation:
         """From a raw image to what the network sees: channels, grid, normalization."""
@@ -290,30 +180,8 @@ class Segmenter:
         """
         seen = self.prepare(image)
         with reporting(progress) as report:
-            maps = self._average(seen, report)
+            maps = self.run(seen, report)
         return self.finish(maps, np.shape(image)[: self.geometry.rank])
-
-    def _average(self, image: np.ndarray, report: Progress | None) -> np.ndarray:
-        """Mean probabilities over the views of a normalized image."""
-        looks = list(views(self.tta, self.geometry.rank))
-        plans = [self.plan(view.shape(image.shape[:-1])) for view in looks]
-        run = self.engine if self.average == "scores" else self.tile_probabilities
-        finished, total = 0, sum(len(plan) for plan in plans)
-        mean = np.zeros((*image.shape[:-1], self.target.num_outputs), np.float32)
-
-        def count(*_: int) -> None:
-            nonlocal finished
-            finished += 1
-            if report is not None:
-                report(finished, total)
-
-        for view, plan in zip(looks, plans, strict=True):
-            outputs = predict_tiles(
-                view.apply(image), plan, run, batch_size=self.batch_of(plan), progress=count
-            )
-            mean += view.invert(outputs, image.shape[:-1])
-        mean /= len(looks)
-        return self.target.activate(mean) if self.average == "scores" else mean
 
     def evaluate(self, samples: Iterable[Sample]) -> dict[str, Any]:
         """Segments annotated samples and scores the results.
@@ -455,19 +323,6 @@ DESCRIBED = ("resolution", "class_names")
 """Those of them that the description of an exported file holds."""
 
 
-def _keras_engine(model: keras.Model) -> Engine:
-    from keras_unet.inference.engines.keras_engine import KerasEngine
-
-    return KerasEngine(model)
-
-
-def _plain(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
-    """Python integers, which can be stored."""
-    if max_tile is None:
-        return None
-    return tuple(map(int, max_tile)) if isinstance(max_tile, Sequence) else int(max_tile)
-
-
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
     if names is None:
         return ["background", "object"] if count == 2 else [f"class {i}" for i in range(count)]
@@ -483,11 +338,3 @@ def opened(source: str | os.PathLike | Segmenter, **changes: Any) -> Segmenter:
     segmenter = source if isinstance(source, Segmenter) else Segmenter.load(source)
     given = {name: value for name, value in changes.items() if value is not None}
     return segmenter.replace(**given) if given else segmenter
-
-
-def TFLiteSegmenter(
-    path: str | os.PathLike, *, num_threads: int | None = None, max_tile: int | None = None
-) -> Segmenter:
-    """`Segmenter.load` of a `.tflite` file."""
-    segmenter = Segmenter.load(path, engine="tflite", num_threads=num_threads)
-    return segmenter if max_tile is None else segmenter.replace(max_tile=max_tile)

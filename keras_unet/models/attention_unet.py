@@ -112,15 +112,7 @@ class AttentionUNet(SegmentationModel):
             x = blocks.join(x, skip, f"expand{level + 1}")
             x = blocks.convolutions(x, filters * 2**level, f"expand{level + 1}")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-
-        super().__init__(
-            inputs=inputs,
-            outputs=outputs,
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
 
 
 def _gate(blocks: Blocks, skip: Any, below: Any, name: str) -> Any:

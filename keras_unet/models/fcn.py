@@ -129,15 +129,8 @@ class FCN(SegmentationModel):
         pools = _body(blocks, image, filters)
         x = _fully_connected(blocks, pools[-1], 64 * filters if units is None else units, dropout)
         logits = heads.interpolated(heads.score(x, "fr"), pools, variant)
-
-        super().__init__(
-            inputs=inputs,
-            outputs=cut_back(logits, inputs, image),
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        outputs = cut_back(logits, inputs, image)
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
 
 
 def _body(blocks: Blocks, x: Any, filters: int) -> list[Any]:

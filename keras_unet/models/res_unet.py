@@ -115,15 +115,7 @@ class ResUNet(SegmentationModel):
             x = blocks.join(blocks.repeat(x, 2, f"{layer}_up"), skips[level], layer)
             x = _unit(blocks, x, filters * 2**level, None, shortcut, layer)
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-
-        super().__init__(
-            inputs=inputs,
-            outputs=outputs,
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
 
 
 def _unit(blocks: Blocks, x: Any, filters: int, level: int | None, shortcut: str, name: str) -> Any:

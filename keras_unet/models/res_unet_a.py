@@ -149,14 +149,8 @@ class ResUNetA(SegmentationModel):
             head: cut_back(logits, inputs, image, f"{head}_crop") for head, logits in heads.items()
         }
 
-        super().__init__(
-            inputs=inputs,
-            outputs=outputs["segmentation"],
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        logits = outputs["segmentation"]
+        super().__init__(inputs, logits, geometry, policy, name=name, trainable=trainable)
         self.heads = HEADS if multitask else ()
         self._outputs_of_heads = outputs
 

@@ -106,16 +106,8 @@ class SlidingWindow(SegmentationModel):
             dtype=policy,
         )
         inputs, x = image_input(input_shape, geometry, policy)
-        logits = _layers(blocks, x, num_classes, filters, units, dropout, dense=True)
-
-        super().__init__(
-            inputs=inputs,
-            outputs=logits,
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        outputs = _layers(blocks, x, num_classes, filters, units, dropout, dense=True)
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
         self._blocks = blocks
 
     def patch_classifier(self) -> keras.Model:

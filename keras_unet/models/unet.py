@@ -156,15 +156,7 @@ class UNet(SegmentationModel):
                 x = blocks.join(x, skips[level], f"expand{level + 1}")
             x = blocks.convolutions(x, channels, f"expand{level + 1}")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-
-        super().__init__(
-            inputs=inputs,
-            outputs=outputs,
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
 
 
 def _check_upsampling(upsampling: str, padding: str) -> None:

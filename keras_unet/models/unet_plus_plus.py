@@ -113,15 +113,8 @@ class UNetPlusPlus(SegmentationModel):
         first = 1 if deep_supervision else depth
         heads = [blocks.head(ends[j], num_classes, f"logits{j}") for j in range(first, depth + 1)]
         mean = keras.layers.Average(name="mean", dtype="float32")(heads) if heads[1:] else heads[0]
-
-        super().__init__(
-            inputs=inputs,
-            outputs=cut_back(mean, inputs, image),
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        outputs = cut_back(mean, inputs, image)
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
         self.num_heads = len(heads)
         self._image_and_logits = image, heads
 

@@ -132,15 +132,7 @@ class VNet(SegmentationModel):
             x = blocks.convolution(x, num_classes, 5, "head")
             x = blocks.activated(x, "head")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-
-        super().__init__(
-            inputs=inputs,
-            outputs=outputs,
-            geometry=geometry,
-            dtype=policy,
-            name=name,
-            trainable=trainable,
-        )
+        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
 
 
 def _stage(blocks: Blocks, x: Any, filters: int, count: int, name: str) -> Any:

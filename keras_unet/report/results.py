@@ -17,7 +17,7 @@ from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.report import pictures, volumes
 
 if TYPE_CHECKING:
-    from keras_unet.inference.segmenter import Segmentation
+    from keras_unet.segmentation import Segmentation
 
 
 class Prediction(NamedTuple):

@@ -26,6 +26,7 @@ from keras_unet.training.recipe_groups import (
 )
 
 FORMAT = 2
+GROUPS = ("model", "target", "images", "augmentation", "batches", "optimizer", "run")
 FIXED: dict[str, type[Group]] = {
     cls.group: cls for cls in (ImageOptions, BatchOptions, OptimizerOptions, RunOptions)
 }
@@ -214,7 +215,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """All groups as plain values, and the `format` that they are in."""
-        groups = {name: getattr(self, name) for name in notes_of(Recipe)}
+        groups = {name: getattr(self, name) for name in GROUPS}
         return {"format": FORMAT} | {
             name: value.to_dict() if name in FIXED else value and _copied(value)
             for name, value in groups.items()
@@ -303,12 +304,11 @@ class Recipe:
 
 def _check_groups(names: Iterable[str], path: str | None = None) -> None:
     """Raises a `ValueError` for a name that is no group; a field's name leads to its group."""
-    groups = list(notes_of(Recipe))
     for name in names:
-        if name not in groups:
-            near = difflib.get_close_matches(str(name), [*groups, *FIELDS], n=1)
-            moved = [one if one in groups else FIELDS[one] for one in near]
-            hint = f" (did you mean {moved[0]!r}?)" if moved else f"; there are {', '.join(groups)}"
+        if name not in GROUPS:
+            near = difflib.get_close_matches(str(name), [*GROUPS, *FIELDS], n=1)
+            moved = [one if one in GROUPS else FIELDS[one] for one in near]
+            hint = f" (did you mean {moved[0]!r}?)" if moved else f"; there are {', '.join(GROUPS)}"
             raise ValueError(f"unknown recipe group {path or name!r}{hint}")
 
 

@@ -9,43 +9,30 @@ from keras_unet import models
 from keras_unet._names import did_you_mean
 from keras_unet.training.recipe_objects import SHARED
 
+_SAME_NAME = {
+    "model": ("filters", "depth", "padding", "normalization", "dropout"),
+    "images": ("resolution",),
+    "batches": ("tile", "sampling", "foreground_fraction"),
+    "optimizer": (
+        *("learning_rate", "momentum", "weight_decay", "warmup", "schedule"),
+        *("gradient_clip", "ema"),
+    ),
+    "run": (
+        *("steps", "validate_every", "validation_images", "precision", "jit_compile"),
+        *("strategy", "seed", "monitor", "patience", "tensorboard"),
+    ),
+}
 FIELDS = {
     "model": "model.name",
-    "filters": "model.filters",
-    "depth": "model.depth",
-    "padding": "model.padding",
-    "normalization": "model.normalization",
-    "dropout": "model.dropout",
     "model_options": "model",
     "target": "target.name",
     "target_options": "target",
     "class_weights": "target.class_weights",
     "image_normalization": "images.normalization",
-    "resolution": "images.resolution",
     "augmentation": "augmentation",
-    "tile": "batches.tile",
     "batch_size": "batches.size",
-    "sampling": "batches.sampling",
-    "foreground_fraction": "batches.foreground_fraction",
     "optimizer": "optimizer.name",
-    "learning_rate": "optimizer.learning_rate",
-    "momentum": "optimizer.momentum",
-    "weight_decay": "optimizer.weight_decay",
-    "warmup": "optimizer.warmup",
-    "schedule": "optimizer.schedule",
-    "gradient_clip": "optimizer.gradient_clip",
-    "ema": "optimizer.ema",
-    "steps": "run.steps",
-    "validate_every": "run.validate_every",
-    "validation_images": "run.validation_images",
-    "precision": "run.precision",
-    "jit_compile": "run.jit_compile",
-    "strategy": "run.strategy",
-    "seed": "run.seed",
-    "monitor": "run.monitor",
-    "patience": "run.patience",
-    "tensorboard": "run.tensorboard",
-}
+} | {name: f"{group}.{name}" for group, names in _SAME_NAME.items() for name in names}
 """Field -> its path in the groups; options of format 1 join the group itself."""
 GROUPS = {path.partition(".")[0] for path in FIELDS.values()}
 
@@ -76,40 +63,43 @@ def migrate(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     groups: dict[str, Any] = {}
     for name, value in values.items():
-        if name == "format":
-            continue
-        if name in GROUPS - set(FIELDS):
-            raise ValueError(
-                f"a recipe has flat fields (format 1) or groups (format 2), not both. Received: "
-                f"{', '.join(map(str, values))}"
-            )
-        if name not in FIELDS:
-            hint = did_you_mean(name, FIELDS) or f"; the fields are {', '.join(FIELDS)}"
-            raise ValueError(f"unknown recipe field {name!r} of format 1{hint}")
-        group, dot, field = FIELDS[name].partition(".")
+        _check_name(name, values)
+        group, dot, field = FIELDS.get(name, "").partition(".")
         if name == "augmentation":
             groups[group] = value
-        elif not dot:
-            if not isinstance(value, Mapping):
-                raise ValueError(f"{name} must be a mapping of options. Received: {name}={value!r}")
-            groups.setdefault(group, {})
-        elif not (name == "class_weights" and value is None) and _taken(name, values):
+        elif dot and _has_effect(name, values):
             groups.setdefault(group, {})[field] = value
     for options, group in (("model_options", "model"), ("target_options", "target")):
-        if values.get(options):
-            given = groups[group]
-            # options won over the fields of the model, class_weights over those of the target
-            groups[group] = (
-                {**values[options], **given} if group == "target" else {**given, **values[options]}
+        given = values.get(options, {})
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                f"{options} must be a mapping of options. Received: {options}={given!r}"
             )
+        if given:  # they won over the fields of the model, and class_weights over the target's
+            both = [groups.get(group, {}), given]
+            first, last = both if group == "model" else reversed(both)
+            groups[group] = {**first, **last}
     if "normalisation" in groups.get("target", {}):  # as the seed target's argument was spelled
         groups["target"]["normalization"] = groups["target"].pop("normalisation")
     return groups
 
 
-def _taken(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether the architecture takes a field; for those of other groups True."""
+def _check_name(name: Any, values: Mapping[str, Any]) -> None:
+    if name in GROUPS - set(FIELDS):
+        raise ValueError(
+            "a recipe has flat fields (format 1) or groups (format 2), not both. "
+            f"Received: {', '.join(map(str, values))}"
+        )
+    if name not in FIELDS and name != "format":
+        hint = did_you_mean(name, FIELDS) or f"; the fields are {', '.join(FIELDS)}"
+        raise ValueError(f"unknown recipe field {name!r} of format 1{hint}")
+
+
+def _has_effect(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a field says something: not None for class weights, and taken by the architecture."""
     model = values.get("model", "unet")
+    if name == "class_weights":
+        return values[name] is not None
     if name not in SHARED or model == "unet" or model not in models.list_models():
         return True
     return name in models.arguments(model)

@@ -164,7 +164,7 @@ def build_network(
 
 def check_heads(recipe: Recipe, target: Target, network: models.SegmentationModel) -> None:
     """Raises a `ValueError` unless the target learns the very heads that the network trains."""
-    learns, gives = tuple(getattr(target, "heads", ())), tuple(network.heads)
+    learns, gives = tuple(target.heads), tuple(network.heads)
     if learns == gives:
         return
     raise ValueError(

@@ -1,0 +1,193 @@
+"""Runs a prepared image through a network: views, tiles, batches, activation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_unet import targets
+from keras_unet.geometry.base import Geometry
+from keras_unet.geometry.tiles import TilePlan, plan_tiles
+from keras_unet.inference.engines.base import Engine, geometry_of
+from keras_unet.inference.memory import DEFAULT_LIMIT, plan_for
+from keras_unet.inference.tiling import Progress, predict_tiles
+from keras_unet.inference.views import views
+from keras_unet.targets.base import Target
+
+if TYPE_CHECKING:
+    import keras
+
+AVERAGES = ("probabilities", "scores")
+BATCH_PIXELS = 2**20
+"""Small tiles run together up to this number of input pixels."""
+MAX_BATCH = 16
+
+
+class TileRunner:
+    """A network with its target and the choice of tiles; base of the `Segmenter`, which see.
+
+    It does not change once it is made.
+    """
+
+    engine: Engine
+    target: Target
+    geometry: Geometry
+    max_tile: int | tuple[int, ...] | None
+    memory_limit: int
+    batch_size: int | None
+    tta: str | None
+    average: str
+
+    def __init__(
+        self,
+        model: keras.Model | Engine,
+        target: Target | None = None,
+        *,
+        geometry: Geometry | None = None,
+        max_tile: int | Sequence[int] | None = None,
+        memory_limit: int = DEFAULT_LIMIT,
+        batch_size: int | None = None,
+        tta: str | None = None,
+        average: str = "probabilities",
+    ) -> None:
+        geometry = geometry_of(model, geometry)
+        engine = model if isinstance(model, Engine) else _keras_engine(model)
+        vars(self).update(
+            engine=engine,
+            target=target or targets.create("classes", num_classes=engine.num_outputs),
+            geometry=geometry,
+            max_tile=_plain(max_tile),
+            memory_limit=memory_limit,
+            batch_size=batch_size,
+            tta=tta,
+            average=average,
+        )
+        self._check()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"a Segmenter does not change; segmenter.replace({name}=...) makes another one. "
+            f"Received: {name}={value!r}"
+        )
+
+    def _check(self) -> None:
+        outputs = self.engine.num_outputs
+        if self.engine.gives != "classes" and outputs != self.target.num_outputs:
+            raise ValueError(
+                f"target {self.target.name!r} needs {self.target.num_outputs} outputs. "
+                f"Received: a network with {outputs}"
+            )
+        if self.average not in AVERAGES:
+            raise ValueError(
+                f"average must be one of {AVERAGES}. Received: average={self.average!r}"
+            )
+        if self.average == "scores" and self.engine.gives != "logits":
+            raise ValueError(
+                f"average='scores' needs logits; this network gives {self.engine.gives}. "
+                "Received: average='scores'"
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(
+                f"batch_size must be at least 1. Received: batch_size={self.batch_size}"
+            )
+        next(views(self.tta, self.geometry.rank))
+        plan_tiles((1,) * self.geometry.rank, self.geometry, self.max_tile)
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model.
+
+        Raises:
+            ValueError: If the segmenter runs an exported file.
+        """
+        if not hasattr(self.engine, "model"):
+            raise ValueError(
+                "an exported file holds no Keras model; load the run folder that it was exported "
+                f"from. Received: engine {self.engine.name!r}"
+            )
+        return self.engine.model
+
+    @property
+    def channels(self) -> int | None:
+        """Image channels that the network takes; None for any number."""
+        return self.engine.input_shape[-1]
+
+    def plan(self, shape: Sequence[int]) -> TilePlan:
+        """The tiles for an image of a spatial shape.
+
+        Args:
+            shape: Spatial shape in pixels of the network's grid: that of the image, or
+                `data.working_shape(image_shape, resolution)` where that is not 1.
+
+        Returns:
+            A `TilePlan` in the same pixels.
+        """
+        return plan_for(self.engine, self.geometry, shape, self.max_tile, self.memory_limit)
+
+    def batch_of(self, plan: TilePlan) -> int:
+        """Number of tiles of a plan that run at once."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return min(max(BATCH_PIXELS // math.prod(plan.tile_shape), 1), MAX_BATCH)
+
+    def tile_probabilities(self, batch: np.ndarray) -> np.ndarray:
+        """The network with the target's activation, on normalized tiles.
+
+        Args:
+            batch: `(N, *tile_shape, C)` float32.
+
+        Returns:
+            `(N, *output_shape, num_outputs)` float32.
+        """
+        outputs = self.engine(batch)
+        if self.engine.gives == "logits":
+            return self.target.activate(outputs)
+        if self.engine.gives == "classes":
+            return self.target.maps_of(outputs[..., 0].astype(np.int32))
+        return outputs
+
+    def run(self, image: np.ndarray, report: Progress | None = None) -> np.ndarray:
+        """Mean of the activated outputs over the views of a prepared image.
+
+        Args:
+            image: `(*grid, C)` float32.
+            report: Called with the numbers of finished and of all tiles. Defaults to None.
+
+        Returns:
+            `(*grid, num_outputs)` float32.
+        """
+        looks = list(views(self.tta, self.geometry.rank))
+        plans = [self.plan(view.shape(image.shape[:-1])) for view in looks]
+        run = self.engine if self.average == "scores" else self.tile_probabilities
+        finished, total = 0, sum(len(plan) for plan in plans)
+        mean = np.zeros((*image.shape[:-1], self.target.num_outputs), np.float32)
+
+        def count(*_: int) -> None:
+            nonlocal finished
+            finished += 1
+            if report is not None:
+                report(finished, total)
+
+        for view, plan in zip(looks, plans, strict=True):
+            outputs = predict_tiles(
+                view.apply(image), plan, run, batch_size=self.batch_of(plan), progress=count
+            )
+            mean += view.invert(outputs, image.shape[:-1])
+        mean /= len(looks)
+        return self.target.activate(mean) if self.average == "scores" else mean
+
+
+def _keras_engine(model: keras.Model) -> Engine:
+    from keras_unet.inference.engines.keras_engine import KerasEngine
+
+    return KerasEngine(model)
+
+
+def _plain(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
+    """Python integers, which can be stored."""
+    if max_tile is None:
+        return None
+    return tuple(map(int, max_tile)) if isinstance(max_tile, Sequence) else int(max_tile)

@@ -251,13 +251,29 @@ def _linear(old: int, new: int) -> Taps:
 
 
 def _cubic(old: int, new: int) -> Taps:
-    """Keys' cubic convolution with a = -1/2."""
-    whole, t = _centres(old, new)
-    before = ((2 - t) * t - 1) * t / 2
-    low = ((3 * t - 5) * t * t + 2) / 2
-    high = ((4 - 3 * t) * t + 1) * t / 2
-    after = (t - 1) * t * t / 2
-    return whole + np.arange(-1, 3), np.hstack([before, low, high, after])
+    whole, part = _centres(old, new)
+    return whole + np.arange(-1, 3), np.hstack(cubic_weights(part))
+
+
+def cubic_weights(t: Any) -> list[Any]:
+    """Keys' cubic convolution with a = -1/2: weights of the pixels at -1, 0, 1 and 2.
+
+    Args:
+        t: Places between pixel 0 and pixel 1, a number or an array of any library.
+
+    Returns:
+        Four of the same shape, which sum to 1.
+
+    Example:
+        >>> cubic_weights(0.5)
+        [-0.0625, 0.5625, 0.5625, -0.0625]
+    """
+    return [
+        ((2 - t) * t - 1) * t / 2,
+        ((3 * t - 5) * t * t + 2) / 2,
+        ((4 - 3 * t) * t + 1) * t / 2,
+        (t - 1) * t * t / 2,
+    ]
 
 
 def _centres(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:

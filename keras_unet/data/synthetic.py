@@ -111,9 +111,9 @@ def _smooth_noise(rng: np.random.Generator, shape: Sequence[int], spacing: float
     field = rng.standard_normal(grid, dtype=np.float32)
     for size in shape:  # each turn expands the first axis and moves it to the end
         cell, t = np.divmod(np.arange(size) / spacing, 1.0)
-        weights = np.stack([(1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * (1 - t) ** 2, t**3])
-        weights[2] += 3 * (1 - t) ** 3
-        weights /= np.sqrt((weights**2).sum(axis=0))
+        s = 1 - t  # distances from the knot after and the knot before
+        weights = np.stack([s**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * s**2 + 3 * s**3, t**3])
+        weights /= np.sqrt((weights**2).sum(axis=0))  # the sum of squares is the variance
         basis = np.zeros((field.shape[0], size), np.float32)
         basis[cell.astype(int) + np.arange(4)[:, None], np.arange(size)] = weights
         field = np.tensordot(field, basis, axes=(0, 0))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_unet.data.resolution import Resolution
+from keras_unet.data.resolution import Resolution, cubic_weights
 
 Taps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """(old size, new size, number of the tap) -> index int32 and weight float64, each `(new,)`."""
@@ -110,13 +110,8 @@ def _linear(old: tf.Tensor, new: tf.Tensor, tap: tf.Tensor) -> tuple[tf.Tensor, 
 
 
 def _cubic(old: tf.Tensor, new: tf.Tensor, tap: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Keys' cubic convolution with a = -1/2."""
-    whole, t = _centres(old, new)
-    before = ((2 - t) * t - 1) * t / 2
-    low = ((3 * t - 5) * t * t + 2) / 2
-    high = ((4 - 3 * t) * t + 1) * t / 2
-    after = (t - 1) * t * t / 2
-    return whole - 1 + tap, tf.stack([before, low, high, after])[tap]
+    whole, part = _centres(old, new)
+    return whole - 1 + tap, tf.stack(cubic_weights(part))[tap]
 
 
 def _centres(old: tf.Tensor, new: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

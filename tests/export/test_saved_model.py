@@ -71,7 +71,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_kind_of_segmenter_is_bit_for_bit_the_same(name, tmp_path):
-    segmenter = make(**VARIANTS[name])
+    segmenter = make(**{"depth": 1, **VARIANTS[name]})
     signatures = export(segmenter, tmp_path)
     image = picture(83, 70, segmenter.channels)
     found = probabilities(signatures, image)
@@ -81,7 +81,7 @@ def test_every_kind_of_segmenter_is_bit_for_bit_the_same(name, tmp_path):
 
 @pytest.mark.parametrize("resolution", [0.4, 1.7, [0.6, 1.3]])
 def test_resolution(resolution, tmp_path):
-    segmenter = make(resolution=resolution)
+    segmenter = make(depth=1, resolution=resolution)
     signatures = export(segmenter, tmp_path)
     for shape in ((41, 67), (1, 5)):
         image = picture(*shape)
@@ -92,7 +92,7 @@ def test_resolution(resolution, tmp_path):
 
 
 def test_zscore_up_to_the_order_of_a_sum(tmp_path):
-    segmenter = make(normalization=Normalization("zscore"))
+    segmenter = make(depth=1, normalization=Normalization("zscore"))
     signatures = export(segmenter, tmp_path)
     image = picture(30, 44)
     expected = segmenter.predict(image.astype(np.float32)).probabilities
@@ -100,7 +100,7 @@ def test_zscore_up_to_the_order_of_a_sum(tmp_path):
 
 
 def test_unit_range(tmp_path):
-    segmenter = make(normalization=Normalization("unit"))
+    segmenter = make(depth=1, normalization=Normalization("unit"))
     signatures = export(segmenter, tmp_path)
     image = picture(30, 44)
     unit = image.astype(np.float32) / 255
@@ -137,8 +137,8 @@ def test_large_float_image_is_sampled_in_the_same_way(monkeypatch, tmp_path):
 
 
 def test_mixed_precision_becomes_float32(tmp_path):
-    mixed = make(dtype="mixed_bfloat16")
-    plain = make()
+    mixed = make(depth=1, dtype="mixed_bfloat16")
+    plain = make(depth=1)
     plain.model.set_weights(mixed.model.get_weights())
     signatures = export(mixed, tmp_path)
     image = picture(33, 42)
@@ -171,12 +171,12 @@ def test_volumes(tmp_path):
 
 
 def test_two_channels_have_no_signature_for_files(tmp_path):
-    signatures = export(make(channels=2), tmp_path)
+    signatures = export(make(channels=2, depth=0), tmp_path)
     assert set(signatures) == {"serving_default", "classes", "metadata"}
 
 
 def test_test_time_augmentation_is_left_out(tmp_path):
-    segmenter = make(tta="flips")
+    segmenter = make(depth=1, tta="flips")
     found = probabilities(export(segmenter, tmp_path), picture(20, 30))
     segmenter = segmenter.replace(tta=None)
     expected = segmenter.predict(picture(20, 30).astype(np.float32)).probabilities
@@ -237,7 +237,7 @@ def test_python_functions_are_refused(tmp_path):
 
 
 def test_versions(tmp_path):
-    segmenter, base = make(filters=2, depth=1), tmp_path / "deep" / "cells"
+    segmenter, base = make(filters=2, depth=0), tmp_path / "deep" / "cells"
     options = {"warmup_sizes": []}
     assert saved_model(segmenter, base, **options).name == "1"
     assert saved_model(segmenter, base, version=7, **options).name == "7"
@@ -257,7 +257,7 @@ def test_failure_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("keras_unet.export.to_saved_model.write_warmup", fail)
     with pytest.raises(OSError, match="disk full"):
-        saved_model(make(filters=2, depth=1), tmp_path / "cells", warmup_sizes=[(8, 8)])
+        saved_model(make(filters=2, depth=0), tmp_path / "cells", warmup_sizes=[(8, 8)])
     assert list((tmp_path / "cells").iterdir()) == []
 
 

@@ -42,7 +42,6 @@ class TestCoarse(
     pass
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("variant", "classes", "count"),
     [

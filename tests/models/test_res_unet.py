@@ -30,7 +30,6 @@ class TestIdentity(
     pass
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     ("shortcut", "count"), [("identity", 7_782_913), ("projection", 8_214_593)]
 )

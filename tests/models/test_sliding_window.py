@@ -31,7 +31,6 @@ class TestLine(
     pass
 
 
-@pytest.mark.core
 def test_published_parameters():
     assert SlidingWindow().count_params() == 219_290
 

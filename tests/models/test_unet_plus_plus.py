@@ -35,7 +35,6 @@ class TestDeepSupervision(
     pass
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(("deep", "count"), [(False, 9_041_601), (True, 9_041_700)])
 def test_published_parameters(deep, count):
     assert UNetPlusPlus(num_classes=1, deep_supervision=deep).count_params() == count

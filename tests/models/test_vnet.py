@@ -39,7 +39,6 @@ class TestRelease(
     pass
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(("variant", "count"), [("paper", 65_175_314), ("release", 61_982_682)])
 def test_published_parameters(variant, count):
     assert VNet(variant=variant).count_params() == count

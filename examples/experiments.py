@@ -55,7 +55,7 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
     given.recipe = ku.Recipe.from_file(given.recipe).override(given.set)
     if given.quick:
         given.recipe = given.recipe.replace(
-            model={"filters": 2, "depth": 2},
+            model={"filters": 2},
             batches={"tile": 32, "size": 2},
             optimizer={"warmup": 0},
             run={"steps": 4, "validate_every": 2, "precision": "float32"},

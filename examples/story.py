@@ -110,7 +110,8 @@ def chapter(
     recipe = given.recipe.override(MODELS[name])
     if given.quick:  # a window of 95 px needs a larger tile than the others
         tile = 100 if name == "sliding window" else 64
-        recipe = recipe.replace(model={"filters": 2}, batches={"tile": tile})
+        depth = {"depth": 2} if "depth" in recipe.model else {}
+        recipe = recipe.replace(model={"filters": 2, **depth}, batches={"tile": tile})
 
     def make() -> dict[str, Any]:
         start = time.perf_counter()

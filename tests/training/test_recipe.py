@@ -225,7 +225,7 @@ UNKNOWN = [
     ({"format": 2, "steps": 5}, r"unknown recipe group 'steps' \(did you mean 'run.steps'\?\)"),
     ({"qqq": 1}, "unknown recipe group 'qqq'; there are model, target, images"),
     ({"format": 1, "learning_rte": 1}, r"'learning_rte' of format 1 \(did you mean 'learning_r"),
-    ({"steps": 1, "qqq": 1}, "unknown recipe field 'qqq' of format 1; the fields are model, filt"),
+    ({"steps": 1, "qqq": 1}, "unknown recipe field 'qqq' of format 1; the fields are model, mod"),
     ({"steps": 1, "run": {}}, r"flat fields \(format 1\) or groups \(format 2\), not both.*run"),
     ({"format": 3}, "reads recipes of format 1 and 2. Received: format=3"),
 ]

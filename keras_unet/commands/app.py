@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -54,7 +55,8 @@ def add(command: Callable[..., Any], *examples: str, **options: Any) -> None:
     """Puts a command on the command line; its help ends with the examples."""
     first, *others = [f"keras-unet {example}" for example in examples]
     epilog = " ".join([f"Example: {first}", *[f"(or: {other})" for other in others]])
-    app.command(epilog=epilog, **options)(friendly(command))
+    summary = inspect.cleandoc(command.__doc__ or "").partition("\n\n")[0]  # not its `Args`
+    app.command(help=summary, epilog=epilog, **options)(friendly(command))
 
 
 add(demo, "demo --out demo")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import typer
-
+from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import console, print_values
 from keras_unet.training.recipe import Recipe
 
@@ -14,12 +13,15 @@ UNSEEN = 10_000
 """Added to the seed for images that the training never sees."""
 
 
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the run and its report.")] = Path("demo"),
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the cells and of the training.")] = 0,
-) -> None:
-    """Train on synthetic cells for about a minute, segment unseen images, write a report."""
+@documented
+def demo(out: Path = Path("demo"), steps: int = 0, seed: int = 0) -> None:
+    """Train on synthetic cells for about a minute, segment unseen images, write a report.
+
+    Args:
+        out: Folder for the run and its report.
+        steps: Training steps.
+        seed: Seed of the cells and of the training.
+    """
     result = run_demo(out, steps=steps or None, seed=seed)
     print_values("Unseen synthetic images", result.scores)
     console.print(f"Report: [bold]{result.report}[/]  (model: {out / 'run'})")

@@ -12,6 +12,7 @@ from rich import box
 from rich.table import Table
 
 from keras_unet.commands.data_options import with_data
+from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import as_text, console, print_values
 from keras_unet.data.data_set import DataSet
 
@@ -30,41 +31,37 @@ COLUMNS = {
 
 
 @with_data
+@documented
 def evaluate(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder; or predictions of any program: a folder, or a TIFF stack.",
-            metavar="RUN|PREDICTIONS",
-        ),
-    ],
+    source: Annotated[Path, typer.Argument(metavar="RUN|PREDICTIONS")],
     data: DataSet,
-    measures: Annotated[
-        str, typer.Option(help="auto, pixels, instances, isbi or tracking.")
-    ] = "auto",
-    isbi: Annotated[
-        bool, typer.Option("--isbi", help="Also the five measures of the ISBI 2012 challenge.")
-    ] = False,
-    border: Annotated[
-        int, typer.Option(help="Pixels outside the field of interest (measures tracking).")
-    ] = 0,
-    predictions: Annotated[
-        str, typer.Option(help="They hold: auto, instances, classes or probabilities.")
-    ] = "auto",
-    threshold: Annotated[
-        float | None, typer.Option(help="Of predicted probabilities; 0.5 if not given.")
-    ] = None,
-    membrane: Annotated[
-        bool, typer.Option("--membrane", help="Predictions show the membrane, not the cells.")
-    ] = False,
-    tta: Annotated[
-        str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
-    ] = None,
-    max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for error pictures.")] = None,
+    measures: str = "auto",
+    isbi: Annotated[bool, typer.Option("--isbi")] = False,
+    border: int = 0,
+    predictions: str = "auto",
+    threshold: float | None = None,
+    membrane: Annotated[bool, typer.Option("--membrane")] = False,
+    tta: str | None = None,
+    max_tile: int | None = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    pictures: Path | None = None,
 ) -> None:
-    """Score a trained model, or predictions of any program, on annotated images."""
+    """Score a trained model, or predictions of any program, on annotated images.
+
+    Args:
+        source: Run folder; or predictions of any program: a folder, or a TIFF stack.
+        data: The annotated images.
+        measures: auto, pixels, instances, isbi or tracking.
+        isbi: Also the five measures of the ISBI 2012 challenge.
+        border: Pixels outside the field of interest (measures tracking).
+        predictions: They hold: auto, instances, classes or probabilities.
+        threshold: Of predicted probabilities; 0.5 if not given.
+        membrane: Predictions show the membrane, not the cells.
+        tta: Test-time augmentation: flips, d4 or paper7.
+        max_tile: Largest input tile in pixels.
+        as_json: Print JSON.
+        pictures: Folder for error pictures.
+    """
     from keras_unet.evaluation.evaluate import MEANINGS
     from keras_unet.evaluation.evaluate import evaluate as score
     from keras_unet.report.error_pictures import write_error_pictures

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import print_values
 from keras_unet.commands.recipe_options import with_recipe
 from keras_unet.training.recipe import Recipe
@@ -16,15 +17,25 @@ if TYPE_CHECKING:
 
 
 @with_recipe
+@documented
 def info(
     recipe: Recipe,
-    run: Annotated[Path | None, typer.Argument(help="Run folder; else the recipe's model.")] = None,
-    channels: Annotated[int, typer.Option(help="Image channels of the recipe's model.")] = 1,
-    classes: Annotated[int, typer.Option(help="Classes of the recipe's model.")] = 2,
-    size: Annotated[int, typer.Option(help="Input size to look at, in pixels.")] = 572,
-    summary: Annotated[bool, typer.Option(help="Print all layers.")] = False,
+    run: Annotated[Path | None, typer.Argument()] = None,
+    channels: int = 1,
+    classes: int = 2,
+    size: int = 572,
+    summary: bool = False,
 ) -> None:
-    """Show a model: parameters, geometry, legal sizes, memory."""
+    """Show a model: parameters, geometry, legal sizes, memory.
+
+    Args:
+        recipe: The recipe.
+        run: Run folder; else the recipe's model.
+        channels: Image channels of the recipe's model.
+        classes: Classes of the recipe's model.
+        size: Input size to look at, in pixels.
+        summary: Print all layers.
+    """
     model, values = describe_model(recipe, run, channels=channels, classes=classes, size=size)
     if summary:
         model.summary(line_length=100)

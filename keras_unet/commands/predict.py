@@ -8,29 +8,31 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import console
 
 
+@documented
 def predict(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Run folder (not with --preset), then images or folders of images.",
-            metavar="[RUN] IMAGES...",
-        ),
-    ],
-    preset: Annotated[
-        str | None, typer.Option(help="A trained model of the package in place of RUN: nuclei.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the masks.")] = Path("masks"),
-    probabilities: Annotated[bool, typer.Option(help="Also write float32 TIFFs.")] = False,
-    overlays: Annotated[bool, typer.Option(help="Also write PNGs with outlines.")] = True,
-    tta: Annotated[
-        str | None, typer.Option(help="Test-time augmentation: flips, d4 or paper7.")
-    ] = None,
-    max_tile: Annotated[int | None, typer.Option(help="Largest input tile in pixels.")] = None,
+    paths: Annotated[list[Path], typer.Argument(metavar="[RUN] IMAGES...")],
+    preset: str | None = None,
+    out: Path = Path("masks"),
+    probabilities: bool = False,
+    overlays: bool = True,
+    tta: str | None = None,
+    max_tile: int | None = None,
 ) -> None:
-    """Segment images of any size: class maps, instance ids, overlays."""
+    """Segment images of any size: class maps, instance ids, overlays.
+
+    Args:
+        paths: Run folder (not with --preset), then images or folders of images.
+        preset: A trained model of the package in place of RUN: nuclei.
+        out: Folder for the masks.
+        probabilities: Also write float32 TIFFs.
+        overlays: Also write PNGs with outlines.
+        tta: Test-time augmentation: flips, d4 or paper7.
+        max_tile: Largest input tile in pixels.
+    """
     from keras_unet.inference.segmenter import Segmenter
     from keras_unet.report.results import predict_files
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from keras_unet.commands.documented import with_parameters
 from keras_unet.training.recipe import Recipe
 
 PANEL = "Recipe"
@@ -97,17 +98,14 @@ def with_recipe(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(recipe=recipe.override([*texts, *ctx.meta[_META]]), **arguments)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter("ctx", keyword, annotation=typer.Context)]
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        if parameter.name != "recipe":
-            parameters.append(parameter.replace(kind=keyword))
-    parameters += [
+    own = dict(inspect.signature(command, eval_str=True).parameters)
+    del own["recipe"]
+    options = [
         inspect.Parameter(name, keyword, default=None, annotation=annotation)
         for name, annotation in _annotations().items()
     ]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+    context = inspect.Parameter("ctx", keyword, annotation=typer.Context)
+    return with_parameters(run, [context, *own.values(), *options])
 
 
 def _annotations() -> dict[str, Any]:

@@ -9,46 +9,50 @@ from typing import Annotated
 
 import typer
 
+from keras_unet.commands.documented import documented
+
 NOTE = (
     "This is the embedded server, for one computer and for tests. In production run tensorflow/"
     "serving over the same folder, behind a proxy: see serving/README.md."
 )
 
 
+@documented
 def serve(
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Folder of versions, folder of models, model.config, or a run folder "
-            "(not with --preset).",
-            metavar="MODELS|RUN",
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="A trained model of the package in place of RUN: nuclei.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the model; else that of the folder or preset.")
-    ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    rest_port: Annotated[int, typer.Option(help="REST and page; 0 is a free one.")] = 8501,
-    grpc_port: Annotated[int, typer.Option(help="gRPC; 0 is a free one.")] = 8500,
-    workers: Annotated[
-        int | None, typer.Option(help="Threads that predict; else the number of cores.")
-    ] = None,
-    max_request_mib: Annotated[int, typer.Option(help="Largest request in MiB.")] = 64,
-    max_pending: Annotated[
-        int, typer.Option(help="Requests that run or wait at the same time.")
-    ] = 64,
-    timeout: Annotated[float, typer.Option(help="Seconds for a REST request.")] = 30.0,
-    poll: Annotated[float, typer.Option(help="Seconds between looks for versions.")] = 1.0,
-    tensor_content: Annotated[
-        bool, typer.Option("--tensor-content", help="gRPC answers pack tensors as bytes.")
-    ] = False,
-    page: Annotated[bool, typer.Option(help="Show the page at /.")] = True,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    source: Annotated[Path | None, typer.Argument(metavar="MODELS|RUN")] = None,
+    preset: str | None = None,
+    name: str | None = None,
+    host: str = "127.0.0.1",
+    rest_port: int = 8501,
+    grpc_port: int = 8500,
+    workers: int | None = None,
+    max_request_mib: int = 64,
+    max_pending: int = 64,
+    timeout: float = 30.0,
+    poll: float = 1.0,
+    tensor_content: Annotated[bool, typer.Option("--tensor-content")] = False,
+    page: bool = True,
+    log_level: str = "info",
 ) -> None:
-    """Serve exported models: REST and gRPC of TensorFlow Serving, and a page at /."""
+    """Serve exported models: REST and gRPC of TensorFlow Serving, and a page at /.
+
+    Args:
+        source: Folder of versions, folder of models, model.config, or a run folder (not with
+            --preset).
+        preset: A trained model of the package in place of RUN: nuclei.
+        name: Name of the model; else that of the folder or preset.
+        host: Address to listen on.
+        rest_port: REST and page; 0 is a free one.
+        grpc_port: gRPC; 0 is a free one.
+        workers: Threads that predict; else the number of cores.
+        max_request_mib: Largest request in MiB.
+        max_pending: Requests that run or wait at the same time.
+        timeout: Seconds for a REST request.
+        poll: Seconds between looks for versions.
+        tensor_content: gRPC answers pack tensors as bytes.
+        page: Show the page at /.
+        log_level: debug, info, warning or error.
+    """
     from keras_unet.serving.server import Server, ServerOptions, log_to_stderr, require_extra
 
     try:

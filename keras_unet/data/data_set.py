@@ -37,15 +37,16 @@ class DataSet:
     """Annotated images on disk; nothing is read before it is asked for.
 
     Args:
-        path: The data set's folder.
-        format: As in `load_samples`. Defaults to `"auto"`.
-        masks: Folder of the masks (folder). Defaults to None.
-        kind: What the masks hold (folder). Defaults to None, the reader's choice.
-        channels: 1 or 3 turns images to grey or RGB (folder). Defaults to None.
-        rank: 2 for images, 3 for volumes (folder). Defaults to None, 2.
-        sequence: The sequence (cell-tracking). Defaults to None, the reader's choice.
-        truth: The truth (cell-tracking). Defaults to None, the reader's choice.
-        select: Slices, frames or places as `parse_selection` takes them. Defaults to None, all.
+        path: Folder of annotated images.
+        format: auto, folder, isbi2012 or cell-tracking. Defaults to "auto".
+        masks: Folder of the masks (format folder). Defaults to None.
+        kind: Masks: auto, binary, instances or classes. Defaults to None, the reader's choice.
+        channels: 1 or 3: turn all images to grey or RGB (format folder). Defaults to None.
+        rank: 3: files are volumes, TIFF or NIfTI (format folder). Defaults to None, 2.
+        sequence: Sequence (format cell-tracking). Defaults to None, the reader's choice.
+        truth: GT, ST or GT+ST (format cell-tracking). Defaults to None, the reader's choice.
+        select: Slices, frames or places in the folder, such as 0-17 or 6,7,14. Defaults to None,
+            all.
     """
 
     path: Path

@@ -8,7 +8,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_unet._names import did_you_mean
@@ -66,9 +66,9 @@ def check_arguments(
     }
 
 
-def notes_of(cls: type) -> dict[str, str]:
-    """What the `Args` of a class's documentation say of every argument, each in one line."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+def notes_of(documented: Callable[..., Any]) -> dict[str, str]:
+    """What the `Args` of a class's or function's documentation say of every argument, in a line."""
+    text = inspect.cleandoc(documented.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^    ([\w, ]+): (.*(?:\n {8}.*)*)", text, flags=re.MULTILINE)
     return {
         name.strip(): " ".join(note.split()) for names, note in entries for name in names.split(",")

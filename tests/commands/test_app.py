@@ -118,8 +118,8 @@ def test_evaluate_takes_predictions_of_any_program(folder, tmp_path):
 def test_train_and_evaluate_share_the_options_of_data():
     for command in ("train", "evaluate"):
         output = invoke(command, "--help")
-        for name in DATA_OPTIONS:
-            assert f"--{name}" in output
+        for option in DATA_OPTIONS:
+            assert f"--{option.name}" in output
 
 
 def test_info_knows_the_paper_network():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -167,9 +168,12 @@ class Target(ABC):
         takes_spacing = "spacing" in inspect.signature(cls).parameters
         return {"spacing": list(spacing), **options} if spacing and takes_spacing else options
 
-    @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values."""
+        """The constructor's arguments as plain values: the attributes of the same names."""
+        return {
+            name: copy.copy(getattr(self, name))
+            for name in inspect.signature(type(self)).parameters
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Target:

@@ -258,16 +258,3 @@ class ClassTarget(Target):
         if self.close_gaps:
             instances = close_gaps(instances)
         return Decoded(np.asarray(class_of, np.int32)[instances], instances)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "num_classes": self.num_classes,
-            "weights": dict(self.weights) if isinstance(self.weights, Mapping) else self.weights,
-            "class_weights": self.class_weights,
-            "connectivity": self.connectivity,
-            "threshold": self.threshold,
-            "min_size": self.min_size,
-            "close_gaps": self.close_gaps,
-            "spacing": self.spacing,
-        }

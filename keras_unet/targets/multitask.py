@@ -109,12 +109,6 @@ class MultitaskTarget(ClassTarget):
 
         return [FirstHead(MeanIoU(self.num_classes, name="iou"), len(self.heads))]
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        config = super().get_config()
-        kept = ("num_classes", "connectivity", "threshold", "min_size", "close_gaps")
-        return {name: config[name] for name in kept}
-
 
 def multitask_labels(classes: Any, num_classes: int, image: Any = None) -> dict[str, np.ndarray]:
     """Maps for `ResUNetA(multitask=True)`, each `(*spatial, channels)` in 0..1, from class numbers.

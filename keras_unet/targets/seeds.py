@@ -244,18 +244,3 @@ class SeedTarget(Target):
         instances = watershed_from_seeds(-depth, seeds, cells, self.connectivity)
         instances = remove_small(instances, self.min_size)
         return Decoded((instances > 0).astype(np.int32), instances)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "clip": self.clip,
-            "normalization": self.normalization,
-            "class_weights": self.class_weights,
-            "distance_weight": self.distance_weight,
-            "threshold": self.threshold,
-            "seed_threshold": self.seed_threshold,
-            "connectivity": self.connectivity,
-            "min_size": self.min_size,
-            "min_seed_size": self.min_seed_size,
-            "spacing": self.spacing,
-        }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_unet._extras import import_extra
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
 from keras_unet.inference.description import describe
@@ -85,7 +85,7 @@ def _export(
         if file.exists() and not overwrite:
             raise FileExistsError(f"{file} exists; pass overwrite=True or another path")
     for package in NEEDS[kind]:
-        _require(package, kind)
+        import_extra(package, f"export to {kind}", "'keras-unet-bio[interchange]'")
     model = float32_model(segmenter.model)
     # Keras exports what it has seen called; a model that was just loaded has not been.
     sizes = [size or segmenter.geometry.min_size for size in model.input_shape[1:-1]]
@@ -99,12 +99,3 @@ def _export(
         for target in reversed(targets):
             shutil.move(file.with_suffix(target.suffix), target)
     return path
-
-
-def _require(package: str, kind: str) -> None:
-    try:
-        importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(
-            f"export to {kind} needs {package}: pip install 'keras-unet-bio[interchange]'"
-        ) from error

@@ -8,10 +8,11 @@ with the affine of its image, and lies where the image lies.
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from keras_unet._extras import import_extra
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
@@ -108,11 +109,5 @@ def _load(path: Path) -> Any:
     return image
 
 
-def _nibabel() -> ModuleType:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise ImportError(
-            "NIfTI files need nibabel: pip install 'keras-unet-bio[volumes]'"
-        ) from error
-    return nibabel
+def _nibabel() -> Any:
+    return import_extra("nibabel", "NIfTI files", "'keras-unet-bio[volumes]'")

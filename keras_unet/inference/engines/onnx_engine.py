@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet._extras import import_extra
 from keras_unet.inference.engines.base import Engine
 
 
@@ -29,10 +30,7 @@ class OnnxEngine(Engine):
     def __init__(
         self, file: Path, description: Mapping[str, Any], num_threads: int | None = None
     ) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError(f"{file} needs onnxruntime: pip install onnxruntime") from error
+        onnxruntime = import_extra("onnxruntime", str(file), "onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or 0
         options.log_severity_level = 3

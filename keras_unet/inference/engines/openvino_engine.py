@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet._extras import import_extra
 from keras_unet.inference.engines.base import Engine
 
 
@@ -29,12 +30,7 @@ class OpenVinoEngine(Engine):
     def __init__(
         self, file: Path, description: Mapping[str, Any], num_threads: int | None = None
     ) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise ImportError(
-                f"{file} needs openvino: pip install 'keras-unet-bio[interchange]'"
-            ) from error
+        openvino = import_extra("openvino", str(file), "'keras-unet-bio[interchange]'")
         if not file.with_suffix(".bin").is_file():
             raise ValueError(f"{file.with_suffix('.bin')} is missing; copy it beside {file}")
         # Where a CPU has bfloat16, OpenVINO would round to it by itself.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet._extras import import_extra
 from keras_unet.inference.engines.base import Engine
 
 
@@ -73,14 +74,9 @@ def _dequantized(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
 
 
 def _open(file: Path, num_threads: int | None) -> Any:
+    module = import_extra("ai_edge_litert.interpreter", str(file), "'keras-unet-bio[lite]'")
     try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise ImportError(
-            f"{file} needs ai-edge-litert: pip install 'keras-unet-bio[lite]'"
-        ) from error
-    try:
-        return Interpreter(model_path=str(file), num_threads=num_threads)
+        return module.Interpreter(model_path=str(file), num_threads=num_threads)
     except (ValueError, RuntimeError) as error:
         raise ValueError(
             f"{file} is no TFLite file or damaged ({error}); export it again"

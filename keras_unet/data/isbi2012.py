@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_unet._names import check_one_of
 from keras_unet.files.names import SUFFIXES
 from keras_unet.files.reading import read_image, read_labels
 from keras_unet.objects.labelling import connected_components
@@ -55,10 +56,8 @@ def read_isbi2012(
         connectomics." Frontiers in Neuroanatomy 2015. doi:10.3389/fnana.2015.00142
     """
     path = Path(path)
-    if polarity not in POLARITIES:
-        raise ValueError(f"polarity must be one of {POLARITIES}. Received: polarity={polarity!r}")
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {SPLITS}. Received: split={split!r}")
+    check_one_of("polarity", polarity, POLARITIES)
+    check_one_of("split", split, SPLITS)
     volume = path / f"{split}-volume.tif"
     images, labels = _open_stack(path, split) if volume.is_file() else _open_folder(path, split)
     numbers = sorted(images) if slices is None else [int(number) for number in slices]

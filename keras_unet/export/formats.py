@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from keras_unet._names import check_one_of
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -29,12 +30,7 @@ def export_as(
     Raises:
         ValueError: If there is no such format, or the segmenter or an option does not fit it.
     """
-    if format not in FORMATS:
-        near = difflib.get_close_matches(str(format), FORMATS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(
-            f"format must be one of {', '.join(FORMATS)}{hint}. Received: format={format!r}"
-        )
+    check_one_of("format", format, tuple(FORMATS))
     module, function = FORMATS[format]
     write = getattr(importlib.import_module(f"keras_unet.export.{module}"), function)
     return write(segmenter, path, **options)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_unet._names import check_one_of
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
 from keras_unet.files.atomic import write_atomically
@@ -85,18 +86,14 @@ def tflite(
         io,
         _feed(segmenter, tile_shape, samples),
     )
-    text = json.dumps(
-        {
-            **describe(
-                segmenter,
-                tile=tile_shape and list(tile_shape),
-                quantization=quantization,
-                io=io,
-                output=output,
-            ),
-        },
-        indent=2,
+    about = describe(
+        segmenter,
+        tile=tile_shape and list(tile_shape),
+        quantization=quantization,
+        io=io,
+        output=output,
     )
+    text = json.dumps(about, indent=2)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file.with_suffix(".json"), text.encode() + b"\n")
     write_atomically(file, content)
@@ -121,13 +118,9 @@ def _check(
             "TFLite has no builtin pooling of volumes (MaxPool3D); export a SavedModel, ONNX or "
             f"OpenVINO. Received: a segmenter with {rank} spatial axes"
         )
-    for name, value, allowed in (
-        ("quantization", quantization, QUANTIZATIONS),
-        ("io", io, IO),
-        ("output", output, OUTPUTS),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}. Received: {name}={value!r}")
+    check_one_of("quantization", quantization, QUANTIZATIONS)
+    check_one_of("io", io, IO)
+    check_one_of("output", output, OUTPUTS)
     if (quantization == "int8") != (samples is not None):
         given = "no samples" if samples is None else "samples"
         raise ValueError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any
 
+from keras_unet._names import did_you_mean
 from keras_unet.targets.base import Target
 
 # A target of this package is one new file and one new line here; others are known by being defined.
@@ -42,8 +42,7 @@ def get(identifier: str | type[Target]) -> type[Target]:
     if identifier in MODULES:
         importlib.import_module(MODULES[identifier])
     if identifier not in Target.known:
-        near = difflib.get_close_matches(str(identifier), list_targets(), n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = did_you_mean(identifier, list_targets())
         raise ValueError(
             f"target must be one of {list(list_targets())}{hint}; one of your own is known once "
             f"its module is imported. Received: {identifier!r}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet._names import check_one_of
 from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, remove_small
 from keras_unet.objects.labelling import check_components, connected_components
@@ -91,11 +92,7 @@ class SeedTarget(Target):
     ) -> None:
         if clip < 1:
             raise ValueError(f"clip must be at least 1 pixel. Received: clip={clip}")
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(
-                f"normalization must be one of {NORMALIZATIONS}. "
-                f"Received: normalization={normalization!r}"
-            )
+        check_one_of("normalization", normalization, NORMALIZATIONS)
         for key, value in {"threshold": threshold, "seed_threshold": seed_threshold}.items():
             if not 0 < value < 1:
                 raise ValueError(f"{key} must be between 0 and 1. Received: {key}={value}")

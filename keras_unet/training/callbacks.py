@@ -7,6 +7,7 @@ import io
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from keras_unet.sample import Sample
 
 
-class CountSteps(keras.callbacks.Callback):
+class RunCallback(keras.callbacks.Callback):
+    """A callback whose arguments are the fields of a dataclass."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass(eq=False)
+class CountSteps(RunCallback):
     """Counts the steps of a run over all its sessions and stops it after the last one.
 
     Args:
@@ -28,10 +37,8 @@ class CountSteps(keras.callbacks.Callback):
         steps: Number of steps of the whole run.
     """
 
-    def __init__(self, state: TrainingState, steps: int) -> None:
-        super().__init__()
-        self.state = state
-        self.steps = steps
+    state: TrainingState
+    steps: int
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Counts one step."""
@@ -40,7 +47,8 @@ class CountSteps(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class StopOnNaN(keras.callbacks.Callback):
+@dataclass(eq=False)
+class StopOnNaN(RunCallback):
     """Raises an error with advice as soon as the loss is not finite.
 
     Args:
@@ -50,9 +58,7 @@ class StopOnNaN(keras.callbacks.Callback):
         FloatingPointError: On a loss that is NaN or infinite.
     """
 
-    def __init__(self, state: TrainingState) -> None:
-        super().__init__()
-        self.state = state
+    state: TrainingState
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the loss."""
@@ -66,7 +72,8 @@ class StopOnNaN(keras.callbacks.Callback):
             )
 
 
-class AverageWeights(keras.callbacks.Callback):
+@dataclass(eq=False)
+class AverageWeights(RunCallback):
     r"""Keeps an exponential moving average of the weights in a second model.
 
     After every `every` steps,
@@ -87,18 +94,10 @@ class AverageWeights(keras.callbacks.Callback):
         Optim. 1992. doi:10.1137/0330046
     """
 
-    def __init__(
-        self,
-        averaged: keras.Model,
-        state: TrainingState,
-        momentum: float = 0.99,
-        every: int = 5,
-    ) -> None:
-        super().__init__()
-        self.averaged = averaged
-        self.state = state
-        self.momentum = momentum
-        self.every = every
+    averaged: keras.Model
+    state: TrainingState
+    momentum: float = 0.99
+    every: int = 5
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Updates the average where it is due."""
@@ -119,7 +118,8 @@ class AverageWeights(keras.callbacks.Callback):
             average.assign(value)
 
 
-class WholeImageValidation(keras.callbacks.Callback):
+@dataclass(eq=False)
+class WholeImageValidation(RunCallback):
     """Segments whole images after every epoch and adds the scores to the logs as `val_*`.
 
     Tiles are laid as in any later use of the network, so the score is that of the result which a
@@ -130,10 +130,8 @@ class WholeImageValidation(keras.callbacks.Callback):
         samples: Annotated samples.
     """
 
-    def __init__(self, segmenter: Segmenter, samples: Sequence[Sample]) -> None:
-        super().__init__()
-        self.segmenter = segmenter
-        self.samples = samples
+    segmenter: Segmenter
+    samples: Sequence[Sample]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the scores to `logs`, where the callbacks after this one find them."""
@@ -163,7 +161,8 @@ def best_row(history: Sequence[dict[str, float]], monitor: str) -> int:
     return max(range(len(scores)), key=lambda i: (not math.isnan(scores[i]), scores[i], -i))
 
 
-class SaveRun(keras.callbacks.Callback):
+@dataclass(eq=False)
+class SaveRun(RunCallback):
     """Writes the run folder after every epoch: the log, the best model so far and a checkpoint.
 
     Every file appears complete or not at all, so the folder is usable and resumable whenever the
@@ -177,21 +176,12 @@ class SaveRun(keras.callbacks.Callback):
         patience: Epochs without a better score after which the run stops; 0 is never.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        state: TrainingState,
-        segmenter: Segmenter,
-        monitor: str = "mean_iou",
-        patience: int = 0,
-    ) -> None:
-        super().__init__()
-        self.folder = folder
-        self.state = state
-        self.segmenter = segmenter
-        self.monitor = monitor
-        self.patience = patience
-        self._start = 0.0
+    folder: Path
+    state: TrainingState
+    segmenter: Segmenter
+    monitor: str = "mean_iou"
+    patience: int = 0
+    _start: float = field(default=0.0, init=False)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock and brings `log.csv` back to the checkpoint's state."""
@@ -201,7 +191,8 @@ class SaveRun(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes log, model and checkpoint."""
-        rate = float(as_numpy(_learning_rate(self.model.optimizer)))
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        rate = float(as_numpy(optimizer.learning_rate))
         seconds = round(time.monotonic() - self._start, 3)
         row = {"step": self.state.step, "seconds": seconds, "learning_rate": rate, **(logs or {})}
         self.state.history.append({name: _number(value) for name, value in row.items()})
@@ -227,11 +218,6 @@ def stalled(history: Sequence[dict[str, float]], monitor: str, patience: int) ->
     if not patience or not history:
         return False
     return len(history) - 1 - best_row(history, monitor) >= patience
-
-
-def _learning_rate(optimizer: keras.optimizers.Optimizer) -> Any:
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return inner.learning_rate
 
 
 def _number(value: Any) -> int | float:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keras_unet.training.callbacks import RunCallback
 from keras_unet.training.checkpoint import TrainingState
 
 
-class ShowProgress(keras.callbacks.Callback):
+@dataclass(eq=False)
+class ShowProgress(RunCallback):
     """Shows steps, loss, IoU, images/s and the time left.
 
     On a terminal (or in a notebook) a live bar, with a line above it for every validation;
@@ -22,26 +24,18 @@ class ShowProgress(keras.callbacks.Callback):
         state: The run's state, for the number of the step; counted by a callback before this one.
         steps: Number of steps of the whole run.
         batch_size: Tiles in a step.
-        console: Where to show it. Defaults to None, the standard error stream.
+        console: Where to show it. Defaults to the standard error stream.
     """
 
-    def __init__(
-        self,
-        state: TrainingState,
-        steps: int,
-        batch_size: int,
-        console: Console | None = None,
-    ) -> None:
-        super().__init__()
-        self.state = state
-        self.steps = steps
-        self.batch_size = batch_size
-        self.console = console or Console(stderr=True)
-        self._bar: Progress | None = None
-        self._task: Any = None
-        self._epoch_start = 0.0
-        self._epoch_step = 0
-        self._train_seconds = 0.0
+    state: TrainingState
+    steps: int
+    batch_size: int
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    _bar: Progress | None = field(default=None, init=False)
+    _task: Any = field(default=None, init=False)
+    _epoch_start: float = field(default=0.0, init=False)
+    _epoch_step: int = field(default=0, init=False)
+    _train_seconds: float = field(default=0.0, init=False)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Shows the bar."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet import targets
+from keras_unet._names import did_you_mean
 from keras_unet.data import resolution as grids
 from keras_unet.geometry.base import Geometry
 from keras_unet.inference import presets, storage
-from keras_unet.inference.engines.base import Engine
+from keras_unet.inference.engines.base import Engine, geometry_of
 from keras_unet.inference.engines.opening import is_exported, open_exported
 from keras_unet.inference.memory import DEFAULT_LIMIT
 from keras_unet.inference.preparation import Preparation, finish
-from keras_unet.inference.tile_runner import TileRunner
+from keras_unet.inference.tile_runner import TileRunner, engine_of, plain_tile
 from keras_unet.inference.tiling import Progress, reporting
 from keras_unet.normalization import Normalization
 from keras_unet.segmentation import Segmentation
@@ -105,22 +106,23 @@ class Segmenter(TileRunner):
         average: str = "probabilities",
         class_names: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(
-            model,
-            target,
+        geometry, engine = geometry_of(model, geometry), engine_of(model)
+        target = target or targets.create("classes", num_classes=engine.num_outputs)
+        grids.working_shape((1,) * geometry.rank, resolution)
+        vars(self).update(
+            engine=engine,
+            target=target,
+            normalization=normalization or Normalization(),
+            resolution=grids.plain(resolution),
             geometry=geometry,
-            max_tile=max_tile,
+            max_tile=plain_tile(max_tile),
             memory_limit=memory_limit,
             batch_size=batch_size,
             tta=tta,
             average=average,
+            class_names=_names(class_names, target.num_classes),
         )
-        grids.working_shape((1,) * self.geometry.rank, resolution)
-        vars(self).update(
-            normalization=normalization or Normalization(),
-            resolution=grids.plain(resolution),
-            class_names=_names(class_names, self.target.num_classes),
-        )
+        self._check()
 
     def replace(self, **changes: Any) -> Segmenter:
         """Another segmenter with some of the arguments changed; it shares the engine.
@@ -142,10 +144,8 @@ class Segmenter(TileRunner):
         arguments = {**parts, "geometry": self.geometry} | {n: getattr(self, n) for n in OPTIONS}
         for name in changes:
             if name not in arguments:
-                near = difflib.get_close_matches(name, arguments, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
                 raise ValueError(
-                    f"replace takes {', '.join(arguments)}{hint}. "
+                    f"replace takes {', '.join(arguments)}{did_you_mean(name, arguments)}. "
                     f"Received: {name}={changes[name]!r}"
                 )
         target = changes.get("target") or self.target

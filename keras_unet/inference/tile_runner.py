@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet import targets
+from keras_unet._names import check_one_of
 from keras_unet.geometry.base import Geometry
 from keras_unet.geometry.tiles import TilePlan, plan_tiles
-from keras_unet.inference.engines.base import Engine, geometry_of
-from keras_unet.inference.memory import DEFAULT_LIMIT, plan_for
+from keras_unet.inference.engines.base import Engine
+from keras_unet.inference.memory import plan_for
 from keras_unet.inference.tiling import Progress, predict_tiles
 from keras_unet.inference.views import views
 from keras_unet.targets.base import Target
@@ -41,32 +41,6 @@ class TileRunner:
     tta: str | None
     average: str
 
-    def __init__(
-        self,
-        model: keras.Model | Engine,
-        target: Target | None = None,
-        *,
-        geometry: Geometry | None = None,
-        max_tile: int | Sequence[int] | None = None,
-        memory_limit: int = DEFAULT_LIMIT,
-        batch_size: int | None = None,
-        tta: str | None = None,
-        average: str = "probabilities",
-    ) -> None:
-        geometry = geometry_of(model, geometry)
-        engine = model if isinstance(model, Engine) else _keras_engine(model)
-        vars(self).update(
-            engine=engine,
-            target=target or targets.create("classes", num_classes=engine.num_outputs),
-            geometry=geometry,
-            max_tile=_plain(max_tile),
-            memory_limit=memory_limit,
-            batch_size=batch_size,
-            tta=tta,
-            average=average,
-        )
-        self._check()
-
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
             f"a Segmenter does not change; segmenter.replace({name}=...) makes another one. "
@@ -80,10 +54,7 @@ class TileRunner:
                 f"target {self.target.name!r} needs {self.target.num_outputs} outputs. "
                 f"Received: a network with {outputs}"
             )
-        if self.average not in AVERAGES:
-            raise ValueError(
-                f"average must be one of {AVERAGES}. Received: average={self.average!r}"
-            )
+        check_one_of("average", self.average, AVERAGES)
         if self.average == "scores" and self.engine.gives != "logits":
             raise ValueError(
                 f"average='scores' needs logits; this network gives {self.engine.gives}. "
@@ -180,13 +151,17 @@ class TileRunner:
         return self.target.activate(mean) if self.average == "scores" else mean
 
 
-def _keras_engine(model: keras.Model) -> Engine:
+def engine_of(model: keras.Model | Engine) -> Engine:
+    """The engine that runs a Keras model, or the one that is given."""
+    if isinstance(model, Engine):
+        return model
     from keras_unet.inference.engines.keras_engine import KerasEngine
 
     return KerasEngine(model)
 
 
-def _plain(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
+def plain_tile(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
+    """The largest tile as plain numbers."""
     """Python integers, which can be stored."""
     if max_tile is None:
         return None

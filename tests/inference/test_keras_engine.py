@@ -52,10 +52,13 @@ def test_one_trace_for_every_shape():
 
 def test_few_traces_are_kept(monkeypatch):
     monkeypatch.setattr(keras_engine, "MAX_TRACES", 2)
-    run = KerasEngine(small_model()[0])
-    for size in (7, 8, 7, 9):
+    model, counter = small_model()
+    run = KerasEngine(model)
+    traces = []
+    for size in (7, 8, 7, 9, 7, 8):
         run(np.zeros((1, size, 8, 1), np.float32))
-    assert [shape[1] for shape in run._functions] == [7, 9]
+        traces.append(counter.calls)
+    assert traces == [1, 2, 2, 3, 3, 4]  # 9 took the place of 8, which was used before 7
 
 
 def test_later_weights_are_seen():

@@ -6,8 +6,8 @@ function is more than twice as fast on single images.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import keras
@@ -35,25 +35,17 @@ class KerasEngine(Engine):
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
         self.num_outputs = int(model.output_shape[-1])
-        self._functions: OrderedDict[tuple[int, ...], Callable] = OrderedDict()
-        self._bytes: dict[tuple[int, ...], int] = {}
+        self._traced = lru_cache(MAX_TRACES)(partial(_trace, model))
+        self._memory_of = cache(partial(estimate_memory, model))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Runs one batch; the result is complete on return."""
-        function = self._functions.get(batch.shape)
-        if function is None:
-            function = self._functions[batch.shape] = _trace(self.model, batch.shape)
-        self._functions.move_to_end(batch.shape)
-        if len(self._functions) > MAX_TRACES:
-            self._functions.popitem(last=False)
+        function = self._traced(batch.shape)
         return np.asarray(keras.ops.convert_to_numpy(function(batch)), np.float32)
 
     def estimate_memory(self, tile_shape: Sequence[int]) -> int:
         """See `inference.estimate_memory`."""
-        shape = tuple(tile_shape)
-        if shape not in self._bytes:
-            self._bytes[shape] = estimate_memory(self.model, shape)
-        return self._bytes[shape]
+        return self._memory_of(tuple(tile_shape))
 
 
 def _trace(model: keras.Model, shape: tuple[int, ...]) -> Callable[[np.ndarray], Any]:

@@ -35,6 +35,8 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
+COLORS = "green: right, red: wrongly found, blue: missed"
+"""What `pictures.errors` shows."""
 CHARTS = (
     ("loss", ("loss",)),
     ("mean IoU", ("iou", "val_mean_iou")),
@@ -64,10 +66,7 @@ def add_prediction(page: Report, segmenter: Segmenter, sample: Sample) -> None:
     count = len(set(found.instances.ravel().tolist()) - {0})
     page.picture(pictures.overlay(sample.image, found.instances), f"{count} instances found")
     if sample.instances is not None or sample.classes is not None:
-        page.picture(
-            pictures.errors(sample.image, sample.class_map(), found.classes),
-            "green: right, red: wrongly found, blue: missed",
-        )
+        page.picture(pictures.errors(sample.image, sample.class_map(), found.classes), COLORS)
 
 
 def add_volume(page: Report, found: Segmentation, sample: Sample, caption: str) -> None:
@@ -77,27 +76,16 @@ def add_volume(page: Report, found: Segmentation, sample: Sample, caption: str) 
         truth, objects, what = sample.classes, found.classes, "classes"
     shown = f"{len(set(objects.ravel().tolist()) - {0})} {what} found"
 
-    def slices(labels: Any, caption: str) -> None:
+    labelled = [(objects, shown)] if truth is None else [(truth, "annotated"), (objects, shown)]
+    for labels, words in [(None, caption), *labelled]:
         picture = volumes.middle_slices(sample.image, labels, sample.spacing)
-        page.picture(volumes.enlarge(picture), f"{caption}, middle slices")
-
-    def montage(labels: Any, caption: str) -> None:
+        page.picture(volumes.enlarge(picture), f"{words}, middle slices")
+    for labels, words in labelled:
         picture = volumes.montage(sample.image, labels)
-        page.picture(volumes.enlarge(picture), f"{caption}, slices across depth")
-
-    slices(None, caption)
-    if truth is not None:
-        slices(truth, "annotated")
-    slices(objects, shown)
-    if truth is not None:
-        montage(truth, "annotated")
-    montage(objects, shown)
+        page.picture(volumes.enlarge(picture), f"{words}, slices across depth")
     if truth is not None:
         wrong = pictures.errors(sample.image, sample.class_map(), found.classes)
-        page.picture(
-            volumes.enlarge(wrong),
-            "middle slice; green: right, red: wrongly found, blue: missed",
-        )
+        page.picture(volumes.enlarge(wrong), f"middle slice; {COLORS}")
 
 
 def add_target(page: Report, segmenter: Segmenter, sample: Sample) -> None:

@@ -49,8 +49,10 @@ def middle_slices(
         if (height, width) != picture.shape[:2]:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
         planes.append(picture)
-    height = max(plane.shape[0] for plane in planes)
-    return pictures.side_by_side([_padded(p, height, p.shape[1]) for p in planes], gap)
+    height = max(len(plane) for plane in planes)
+    below = [((0, height - len(plane)), (0, 0), (0, 0)) for plane in planes]
+    whole = [np.pad(*one, constant_values=255) for one in zip(planes, below, strict=True)]
+    return pictures.side_by_side(whole, gap)
 
 
 def montage(
@@ -130,10 +132,3 @@ def _drawn(stretched: np.ndarray, labels: np.ndarray | None, axis: int, place: i
     if labels is None:
         return picture
     return pictures.tint(picture, np.take(np.asarray(labels), place, axis))
-
-
-def _padded(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The picture with white below and to the right."""
-    whole = np.full((height, width, 3), 255, np.uint8)
-    whole[: picture.shape[0], : picture.shape[1]] = picture
-    return whole

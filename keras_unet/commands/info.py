@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import print_values
 from keras_unet.commands.recipe_options import with_recipe
 from keras_unet.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    import keras
 
 
 @with_recipe
@@ -35,33 +32,6 @@ def info(
         classes: Classes of the recipe's model.
         size: Input size to look at, in pixels.
         summary: Print all layers.
-    """
-    model, values = describe_model(recipe, run, channels=channels, classes=classes, size=size)
-    if summary:
-        model.summary(line_length=100)
-    print_values(model.name, values)
-
-
-def describe_model(
-    recipe: Recipe,
-    run: str | Path | None = None,
-    *,
-    channels: int = 1,
-    classes: int = 2,
-    size: int = 572,
-) -> tuple[keras.Model, dict[str, Any]]:
-    """Describes a run folder's model, or the one that a recipe would train.
-
-    Args:
-        recipe: Recipe whose model is built where there is no run.
-        run: Run folder. Defaults to None.
-        channels: Image channels of the recipe's model. Defaults to 1.
-        classes: Number of classes of the recipe's model. Defaults to 2.
-        size: Input size in pixels for which sizes and memory are given; the legal size next above
-            it is taken. Defaults to 572.
-
-    Returns:
-        The model, and name -> value of what there is to know about it.
     """
     from keras_unet.inference.memory import estimate_memory
     from keras_unet.inference.segmenter import Segmenter
@@ -95,4 +65,6 @@ def describe_model(
     }
     if below == above:
         values[f"{size} px is legal"] = "yes"
-    return model, values
+    if summary:
+        model.summary(line_length=100)
+    print_values(model.name, values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet._names import check_one_of
 from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances
 
@@ -104,7 +105,7 @@ def weight_map(
         Methods 16, 2019. doi:10.1038/s41592-018-0261-2
     """
     labels = as_instances(instances)
-    constants = _constants(preset, w0, sigma, class_weights, rim, rim_sigma)
+    constants = _constants(preset, class_weights, w0=w0, sigma=sigma, rim=rim, rim_sigma=rim_sigma)
     known = np.ones(labels.shape, bool) if annotated is None else _like(annotated, labels, bool)
     if classes is None:
         classes = (labels > 0).astype(np.int32)
@@ -144,23 +145,16 @@ def weight_reach(
         >>> weight_reach(), weight_reach(preset="release")
         (32, 64)
     """
-    constants = _constants(preset, w0, sigma, class_weights, rim, rim_sigma)
+    constants = _constants(preset, class_weights, w0=w0, sigma=sigma, rim=rim, rim_sigma=rim_sigma)
     return math.ceil(max(_cuts(constants)))
 
 
 def _constants(
-    preset: str | None,
-    w0: float | None,
-    sigma: float | None,
-    class_weights: ClassWeights | None,
-    rim: float | None,
-    rim_sigma: float | None,
+    preset: str | None, class_weights: ClassWeights | None, **given: float | None
 ) -> dict[str, Any]:
     """The preset's constants with those that were given put over them, checked."""
     preset = "paper" if preset is None else preset
-    if preset not in WEIGHT_PRESETS:
-        raise ValueError(f"preset must be one of {list(WEIGHT_PRESETS)}. Received: {preset!r}")
-    given = {"w0": w0, "sigma": sigma, "rim": rim, "rim_sigma": rim_sigma}
+    check_one_of("preset", preset, tuple(WEIGHT_PRESETS))
     constants = WEIGHT_PRESETS[preset] | {k: v for k, v in given.items() if v is not None}
     for name in given:
         value, positive = constants[name], name.endswith("sigma")

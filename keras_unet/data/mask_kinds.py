@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
-from keras_unet.objects.instance_maps import relabel
-from keras_unet.objects.labelling import connected_components
+from keras_unet.objects.labelling import connected_components, pieces_per_id
 
 MANY_IDS = 10
 """More ids than this in one mask, nearly all of one piece each, can only be instances."""
@@ -32,22 +30,13 @@ def guess_kind(labels: Labels, folder: Path) -> str:
     if set(seen) <= {0, 1} or set(seen) <= {0, 255}:
         return "binary"
     richest = int(np.argmax([len(v) for v in values]))
-    if len(values[richest]) > MANY_IDS + 1 and _pieces_per_id(labels[richest]) < 1.1:
+    if len(values[richest]) > MANY_IDS + 1 and pieces_per_id(labels[richest]) < 1.1:
         return "instances"
     raise ValueError(
         f"{folder}: the masks hold the values {_shown(seen)}, which can mean several things; pass "
         "kind='instances' (an id per object), kind='classes' (a number per class, with "
         "class_values if they are not 0, 1, 2, ...) or kind='binary'. Received: kind='auto'"
     )
-
-
-def _pieces_per_id(label: np.ndarray) -> float:
-    """Mean number of connected regions of an id, diagonals included."""
-    around = np.ones((3,) * label.ndim)
-    label = relabel(label)
-    windows = ndimage.find_objects(label)
-    pieces = [ndimage.label(label[w] == i, around)[1] for i, w in enumerate(windows, start=1)]
-    return float(np.mean(pieces))
 
 
 def binary_annotations(labels: Labels, files: Files) -> Annotations:

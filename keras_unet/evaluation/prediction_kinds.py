@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from keras_unet.evaluation.matching import PageOfFile
 from keras_unet.objects.instance_maps import relabel
+from keras_unet.objects.labelling import pieces_per_id
 
 if TYPE_CHECKING:
     from keras_unet.sample import Sample
@@ -57,7 +57,7 @@ def guess_kind(maps: Maps, grey_is_probability: bool) -> str:
     if all(stored.sample.instances is None for stored in maps):
         return "classes"
     richest = max(maps, key=lambda stored: len(np.unique(stored.values)))
-    if _pieces_per_id(richest.values) < PIECES:
+    if pieces_per_id(richest.values.astype(np.int64)) < PIECES:
         return "instances"
     raise ValueError(
         f"{richest.source} looks neither like instances (its ids are scattered over the image) "
@@ -162,15 +162,6 @@ def _is_whole(values: np.ndarray) -> bool:
 
 def _values_of(maps: Sequence[StoredMap]) -> np.ndarray:
     return np.unique(np.concatenate([np.unique(stored.values) for stored in maps]))
-
-
-def _pieces_per_id(values: np.ndarray) -> float:
-    """Mean number of connected parts of an id, diagonals included."""
-    labels = relabel(values.astype(np.int64))
-    around = np.ones((3,) * labels.ndim)
-    windows = ndimage.find_objects(labels)
-    pieces = [ndimage.label(labels[w] == i, around)[1] for i, w in enumerate(windows, start=1)]
-    return float(np.mean(pieces))
 
 
 def _shown(values: np.ndarray) -> str:

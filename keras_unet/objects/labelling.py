@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from keras_unet.objects.instance_maps import remove_small
+from keras_unet.objects.instance_maps import relabel, remove_small
 
 
 def connected_components(mask: np.ndarray, connectivity: int = 1, min_size: int = 0) -> np.ndarray:
@@ -62,3 +62,12 @@ def check_components(connectivity: int, min_size: int) -> None:
         )
     if min_size < 0:
         raise ValueError(f"min_size must be at least 0. Received: min_size={min_size}")
+
+
+def pieces_per_id(instances: np.ndarray) -> float:
+    """Mean number of connected regions of an id, diagonals included."""
+    labels = relabel(instances)
+    around = np.ones((3,) * labels.ndim)
+    windows = ndimage.find_objects(labels)
+    pieces = [ndimage.label(labels[w] == i, around)[1] for i, w in enumerate(windows, start=1)]
+    return float(np.mean(pieces))

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_unet.commands.documented import documented
-
-FORMATS = ("saved_model", "tflite", "onnx", "openvino", "web")
+from keras_unet.export.formats import FORMATS
 
 
 @documented

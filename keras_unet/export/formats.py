@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,8 @@ from keras_unet._names import check_one_of
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
 
-# A format is one line here: name -> (module, function).
-FORMATS = {
-    "saved_model": ("to_saved_model", "saved_model"),
-    "tflite": ("to_tflite", "tflite"),
-    "onnx": ("interchange", "onnx"),
-    "openvino": ("interchange", "openvino"),
-    "web": ("to_web", "web"),
-}
+FORMATS = ("saved_model", "tflite", "onnx", "openvino", "web")
+"""Functions of `keras_unet.export`."""
 
 
 def export_as(
@@ -30,7 +23,7 @@ def export_as(
     Raises:
         ValueError: If there is no such format, or the segmenter or an option does not fit it.
     """
-    check_one_of("format", format, tuple(FORMATS))
-    module, function = FORMATS[format]
-    write = getattr(importlib.import_module(f"keras_unet.export.{module}"), function)
-    return write(segmenter, path, **options)
+    check_one_of("format", format, FORMATS)
+    from keras_unet import export
+
+    return getattr(export, format)(segmenter, path, **options)

@@ -73,10 +73,14 @@ def synthetic_cells(
         raise ValueError(f"density must be above 0 and at most 1. Received: density={density}")
     if dtype not in ("uint8", "uint16"):
         raise ValueError(f"dtype must be 'uint8' or 'uint16'. Received: dtype={dtype!r}")
-    return [
-        _draw(np.random.default_rng((seed, index)), shape, radius, density, dtype, index)
-        for index in range(count)
-    ]
+    samples = []
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        cells = _grow(rng, shape, radius, density)
+        picture = np.rint(_paint(rng, cells, radius) * np.iinfo(dtype).max)
+        image = picture.clip(0, np.iinfo(dtype).max).astype(dtype)[..., None]
+        samples.append(Sample(image, instances=cells.instances, name=f"synthetic-{index:04d}"))
+    return samples
 
 
 class _Cells(NamedTuple):
@@ -88,21 +92,6 @@ class _Cells(NamedTuple):
     """Distance to the centre of the nearest cell, 1 on the outline of a free cell, float32."""
     margin: np.ndarray
     """How much nearer that cell is than the next one, in the same units, 0 on a shared border."""
-
-
-def _draw(
-    rng: np.random.Generator,
-    shape: tuple[int, ...],
-    radius: float,
-    density: float,
-    dtype: str,
-    index: int,
-) -> Sample:
-    cells = _grow(rng, shape, radius, density)
-    picture = _paint(rng, cells, radius)
-    full_scale = np.iinfo(dtype).max
-    image = np.clip(np.rint(picture * full_scale), 0, full_scale).astype(dtype)
-    return Sample(image[..., None], instances=cells.instances, name=f"synthetic-{index:04d}")
 
 
 def _smooth_noise(rng: np.random.Generator, shape: Sequence[int], spacing: float) -> np.ndarray:

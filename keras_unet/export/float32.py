@@ -22,7 +22,8 @@ def float32_model(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: If the model cannot be built anew from its configuration.
     """
-    if all(_is_float32(layer) for layer in _layers(model)):
+    layers = model._flatten_layers(include_self=False)
+    if all(layer.compute_dtype in ("float32", None) for layer in layers):
         return model
     try:
         config = model.get_config()
@@ -38,14 +39,6 @@ def float32_model(model: keras.Model) -> keras.Model:
             f"Received: model={model.name!r}"
         ) from error
     return twin
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return list(model._flatten_layers(include_self=False))
-
-
-def _is_float32(layer: Any) -> bool:
-    return layer.compute_dtype in ("float32", None)
 
 
 def _as_float32(layer: Any) -> Any:

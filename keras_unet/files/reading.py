@@ -45,11 +45,7 @@ def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None
         (64, 80, 1)
     """
     stored = decode(path)
-    values = _with_rank(path, stored.values, rank)
-    if stored.palette is not None:
-        values = stored.palette[values[..., 0]]
-    elif stored.alpha:
-        values = values[..., :-1]
+    values = stored.colors(_with_rank(path, stored.values, rank))
     if values.dtype == bool:
         values = values.astype(np.uint8) * np.uint8(255)
     if np.issubdtype(values.dtype, np.complexfloating):
@@ -176,10 +172,7 @@ def _encode_colors(
     path: PathLike, stored: Stored, values: np.ndarray, colors: Colors
 ) -> np.ndarray:
     """RGB triples to their place in `colors`, or to ids where that is "ids"."""
-    if stored.palette is not None:
-        values = stored.palette[values[..., 0]]
-    elif stored.alpha:
-        values = values[..., :-1]
+    values = stored.colors(values)
     if values.shape[-1] == 1:
         values = np.repeat(values, 3, axis=-1)
     if values.shape[-1] != 3 or not np.issubdtype(values.dtype, np.unsignedinteger):

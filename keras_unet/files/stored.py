@@ -26,3 +26,9 @@ class Stored:
     palette: np.ndarray | None = None
     lossy: bool = False
     levels: int | None = None
+
+    def colors(self, values: np.ndarray) -> np.ndarray:
+        """Values of the file without their opacity, indices as colours."""
+        if self.palette is not None:
+            return self.palette[values[..., 0]]
+        return values[..., :-1] if self.alpha else values

@@ -37,12 +37,10 @@ def check_model(given: Any) -> dict[str, Any]:
     cls = models.get(name)
     options = check_arguments("model", cls, options, NOT_OPTIONS, f" of {name!r}")
     taken = parameters_of(cls)
-    options = {key: value for key, value in SHARED.items() if key in taken} | options
-    shared = {key: value for key, value in options.items() if key in SHARED}
-    options |= ModelOptions.of(shared).to_dict() | {"name": name}
-    options = {key: value for key, value in options.items() if key in ("name", *taken)}
-    arguments = {key: value for key, value in options.items() if key != "name"}
-    _make("model", cls.check_arguments, arguments)
+    shared = {key: options.get(key, SHARED[key]) for key in SHARED if key in taken}
+    checked = ModelOptions.of(shared).to_dict()
+    options = shared | options | {key: checked[key] for key in shared}
+    _make("model", cls.check_arguments, options)
     return {"name": name, **options}
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet._numbers import check_real
+
 MODES = ("percentile", "unit", "zscore", "none")
 
 MAX_VALUES = 2**22
@@ -99,7 +101,7 @@ class Normalization:
                 "image must be (H, W, C) or (D, H, W, C); image[..., None] adds the channel axis. "
                 f"Received: image.shape={image.shape}"
             )
-        _check_values(image)
+        check_real(image, "image", float(np.finfo(np.float32).max))
         channels = image.shape[-1]
         if self.mode == "none":
             pairs = [(0.0, 1.0)]
@@ -134,19 +136,6 @@ class Normalization:
 
 _TINY = float(np.finfo(np.float32).tiny)
 """Contrast below this cannot be told from none in float32, and its inverse overflows."""
-
-
-def _check_values(image: np.ndarray) -> None:
-    real = np.issubdtype(image.dtype, np.integer) or np.issubdtype(image.dtype, np.floating)
-    if not (real or image.dtype == bool):
-        raise ValueError(f"image must hold real numbers. Received: dtype={image.dtype}")
-    if np.issubdtype(image.dtype, np.floating):
-        # A float64 beyond the range of float32 would become infinite.
-        good = np.abs(image) <= np.finfo(np.float32).max
-        if not good.all():
-            raise ValueError(
-                f"image has {int(image.size - good.sum())} NaN or infinite values; replace them"
-            )
 
 
 def _unit_range(image: np.ndarray) -> tuple[float, float]:

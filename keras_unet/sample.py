@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet._numbers import check_real
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -44,13 +46,7 @@ class Sample:
                 f"{label}image must be (H, W, C) or (D, H, W, C) without empty axes (add the "
                 f"channel axis with image[..., None]). Received: image.shape={image.shape}"
             )
-        if not (np.issubdtype(image.dtype, np.number) or image.dtype == bool):
-            raise ValueError(f"{label}image must be numeric. Received: dtype={image.dtype}")
-        if np.issubdtype(image.dtype, np.complexfloating):
-            raise ValueError(f"{label}image must be real. Received: dtype={image.dtype}")
-        if np.issubdtype(image.dtype, np.floating) and not np.isfinite(image).all():
-            bad = int(image.size - np.isfinite(image).sum())
-            raise ValueError(f"{label}image has {bad} NaN or infinite values; replace them first")
+        check_real(image, f"{label}image")
         object.__setattr__(self, "image", image)
         for name in ("instances", "classes"):
             object.__setattr__(self, name, self._labels(name, label))

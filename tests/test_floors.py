@@ -16,6 +16,7 @@ FLOORS = [
         "_registration",
         "_compiled",
         "_names",
+        "_numbers",
         "_extras",
         "sample",
         "segmentation",

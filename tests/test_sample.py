@@ -51,7 +51,7 @@ def test_whole_floats_and_booleans_are_labels():
 ILL_CASES = [
     ({"image": np.zeros((4, 5))}, "channel axis"),
     ({"image": np.zeros((0, 5, 1))}, "without empty axes"),
-    ({"image": np.full((4, 5, 1), "x")}, "numeric"),
+    ({"image": np.full((4, 5, 1), "x")}, "real numbers"),
     ({"image": np.zeros((4, 5, 1), complex)}, "real"),
     ({"image": np.full((4, 5, 1), np.nan)}, "20 NaN"),
     ({"image": IMAGE, "instances": np.full((4, 5), 0.5)}, "whole numbers"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_unet._numbers import check_real
 from keras_unet.files.decoding import decode
 from keras_unet.files.stored import Stored
 
@@ -48,11 +49,7 @@ def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None
     values = stored.colors(_with_rank(path, stored.values, rank))
     if values.dtype == bool:
         values = values.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(values.dtype, np.complexfloating):
-        raise ValueError(f"{path} holds complex numbers, expected real ones")
-    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-        bad = int(values.size - np.isfinite(values).sum())
-        raise ValueError(f"{path} has {bad} NaN or infinite values; replace them first")
+    check_real(values, str(path))
     return values if channels is None else _to_channels(path, values, channels)
 
 

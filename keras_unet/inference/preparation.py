@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet._numbers import check_real
 from keras_unet.data.resolution import Resolution, resize_image, resize_maps, working_shape
 from keras_unet.segmentation import Segmentation
 
@@ -53,7 +54,7 @@ class Preparation:
     def part(self, raw: Any) -> np.ndarray:
         """A part of an image with the network's channels, checked, not normalized."""
         raw = np.asarray(raw)
-        check_values(raw)
+        check_real(raw, "image")
         return fit_channels(raw, self.rank, self.channels)
 
     def statistics(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,25 +115,8 @@ def as_image(image: Any, rank: int, channels: int | None) -> np.ndarray:
             f"{type(image).__name__} of length {len(image)}"
         )
     array = np.asarray(image)
-    check_values(array)
+    check_real(array, "image")
     return fit_channels(array, rank, channels)
-
-
-def check_values(array: np.ndarray) -> None:
-    """Raises a `ValueError` unless all values are finite real numbers (or bool)."""
-    real = array.dtype == bool or (
-        np.issubdtype(array.dtype, np.number) and not np.issubdtype(array.dtype, np.complexfloating)
-    )
-    if not real:
-        raise ValueError(
-            f"image must hold real numbers. Received: {type(array).__name__} of dtype={array.dtype}"
-        )
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        bad = int(array.size - np.isfinite(array).sum())
-        raise ValueError(
-            "image must be finite; replace the others first (np.nan_to_num). Received: "
-            f"{bad} NaN or infinite values"
-        )
 
 
 def fit_channels(array: np.ndarray, rank: int, channels: int | None) -> np.ndarray:

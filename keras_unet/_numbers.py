@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def check_real(values: np.ndarray, what: str, largest: float | None = None) -> None:
+def check_real(values: np.ndarray, what: str, largest: np.floating | None = None) -> None:
     """Raises a `ValueError` unless all values are real and finite.
 
     Args:

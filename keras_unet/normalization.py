@@ -101,7 +101,7 @@ class Normalization:
                 "image must be (H, W, C) or (D, H, W, C); image[..., None] adds the channel axis. "
                 f"Received: image.shape={image.shape}"
             )
-        check_real(image, "image", float(np.finfo(np.float32).max))
+        check_real(image, "image", np.finfo(np.float32).max)
         channels = image.shape[-1]
         if self.mode == "none":
             pairs = [(0.0, 1.0)]

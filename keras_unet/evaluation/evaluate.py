@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_unet.data.data_set import DataSet, SampleSet
 from keras_unet.evaluation.predictions import Foreground, Predictions, read_predictions
-from keras_unet.evaluation.scores import instance_measures, instance_scores, score
+from keras_unet.evaluation.scores import instance_measures, instance_scores, naming, score
 from keras_unet.inference.engines.opening import is_exported
 from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.inference.storage import KNOWN_FILES
@@ -189,10 +189,8 @@ def _predict(
     segmenter = opened(run, tta=tta, max_tile=max_tile)
     found = []
     for index, sample in enumerate(samples):
-        try:
+        with naming(sample, index):
             found.append(segmenter.predict(sample.image))
-        except ValueError as error:
-            raise ValueError(f"sample {sample.name or str(index)!r}: {error}") from error
     what = "a model of keras_unet"
     return Predictions(found, segmenter.class_names, what, segmenter.target.foreground)
 

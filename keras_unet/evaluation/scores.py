@@ -193,7 +193,7 @@ def score(
     preds: list[np.ndarray] = []
     rows = []
     for index, (sample, result) in enumerate(pairs):
-        with _naming(sample, index):
+        with naming(sample, index):
             matrix = confusion_matrix(
                 sample.class_map(), result.classes, len(class_names), sample.annotated
             )
@@ -218,13 +218,13 @@ def score(
 def _segmented(
     predict: Callable[[np.ndarray], Segmentation], sample: Sample, index: int
 ) -> tuple[Sample, Segmentation]:
-    with _naming(sample, index):
+    with naming(sample, index):
         sample.class_map()  # before the long work: a sample without annotation is an error
         return sample, predict(sample.image)
 
 
 @contextlib.contextmanager
-def _naming(sample: Sample, index: int) -> Iterator[None]:
+def naming(sample: Sample, index: int) -> Iterator[None]:
     """Puts the sample's name before the message of an error."""
     try:
         yield

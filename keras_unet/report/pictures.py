@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (90, 170, 90), (220, 80, 60), (60, 120, 220)
 
@@ -56,13 +57,10 @@ def instance_colors(instances: np.ndarray) -> np.ndarray:
 
 def outlines(instances: np.ndarray) -> np.ndarray:
     """Boolean map of object pixels with a 4-neighbour of another id."""
-    rim = np.zeros(instances.shape, bool)
-    vertical, horizontal = np.diff(instances, axis=0) != 0, np.diff(instances, axis=1) != 0
-    rim[:-1] |= vertical
-    rim[1:] |= vertical
-    rim[:, :-1] |= horizontal
-    rim[:, 1:] |= horizontal
-    return rim & (instances > 0)
+    cross = ndimage.generate_binary_structure(2, 1)
+    largest = ndimage.maximum_filter(instances, footprint=cross)
+    smallest = ndimage.minimum_filter(instances, footprint=cross)
+    return (largest != smallest) & (instances > 0)
 
 
 def overlay(image: np.ndarray, instances: np.ndarray, opacity: float = 0.3) -> np.ndarray:

@@ -30,7 +30,7 @@ ILL_CASES = [
     ({"sigma": 0.0}, "sigma must be positive"),
     ({"rim": -1.0}, "rim must be at least 0"),
     ({"rim_sigma": float("nan")}, "rim_sigma=nan"),
-    ({"preset": "Paper"}, "'paper', 'release'.*Received: 'Paper'"),
+    ({"preset": "Paper"}, "'paper', 'release'.*Received: preset='Paper'"),
     ({"class_weights": [1.0]}, "each of the classes 0..1"),
     ({"class_weights": [1.0, -2.0]}, "at least 0"),
     ({"class_weights": {0: float("nan")}}, "at least 0"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_unet.inference.storage import versions
+from keras_unet.inference.storage import read_versioned, versions
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
@@ -59,16 +58,4 @@ def read_description(file: Path) -> dict[str, Any]:
                 f"{needed} is missing; an export is {file.name} and {beside.name}, copy both. "
                 f"Received: path={str(file)!r}"
             )
-    try:
-        config = json.loads(beside.read_text(encoding="utf-8"))
-        version = config["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{beside} is damaged ({type(error).__name__}: {error}); export the network again"
-        ) from error
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"{beside} has format version {version}, this keras_unet reads {FORMAT_VERSION}; "
-            "upgrade keras_unet"
-        )
-    return config
+    return read_versioned(beside, FORMAT_VERSION, "export the network again")[0]

@@ -99,24 +99,40 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{file} is missing, so this is not the folder of a segmenter; Segmenter.save and "
             f"keras_unet.train write one. Received: path={str(folder)!r}"
         )
+    config, version = read_versioned(file, FORMAT_VERSION, "copy or save it again")
+    while version < FORMAT_VERSION:
+        config = UPGRADES[version](config)
+        version += 1
+    return config
+
+
+def read_versioned(file: Path, newest: int, remedy: str) -> tuple[dict[str, Any], int]:
+    """Reads a JSON file that tells its `format_version`.
+
+    Args:
+        file: The file.
+        newest: Newest version that is known.
+        remedy: What helps if the file is damaged.
+
+    Returns:
+        What it holds, and its version.
+
+    Raises:
+        ValueError: If it is damaged or newer.
+    """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
         version = int(config["format_version"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file} is damaged ({type(error).__name__}: {error}); copy or save it again. "
-            f"Received: path={str(folder)!r}"
+            f"{file} is damaged ({type(error).__name__}: {error}); {remedy}"
         ) from error
-    if version > FORMAT_VERSION:
+    if version > newest:
         raise ValueError(
-            f"{file} has format version {version}, this keras_unet reads up to {FORMAT_VERSION}; "
-            f"upgrade keras_unet (the file was written by {config.get('versions')}). "
-            f"Received: path={str(folder)!r}"
+            f"{file} has format version {version}, this keras_unet reads up to {newest}; upgrade "
+            f"keras_unet (the file was written by {config.get('versions')})"
         )
-    while version < FORMAT_VERSION:
-        config = UPGRADES[version](config)
-        version += 1
-    return config
+    return config, version
 
 
 def arguments(config: Mapping[str, Any], names: Iterable[str], origin: Any) -> dict[str, Any]:

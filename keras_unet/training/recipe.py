@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import textwrap
@@ -217,7 +218,7 @@ class Recipe:
         """All groups as plain values, and the `format` that they are in."""
         groups = {name: getattr(self, name) for name in GROUPS}
         return {"format": FORMAT} | {
-            name: value.to_dict() if name in FIXED else value and _copied(value)
+            name: value.to_dict() if name in FIXED else copy.deepcopy(value)
             for name, value in groups.items()
         }
 
@@ -327,10 +328,6 @@ def _parsed(group: str, name: str, text: str) -> Any:
 def _may_be_null(group: str, name: str) -> bool:
     """Whether null is a value of a field; the class decides where it is a free one."""
     return group not in FIXED or "None" in str(FIXED[group].__annotations__.get(name))
-
-
-def _copied(options: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(options))
 
 
 def _comment(note: str, indent: str) -> list[str]:

@@ -78,39 +78,6 @@ def tflite(
         PosixPath('lite/cells.tflite')
     """
     file = Path(path)
-    tile_shape = _check(segmenter, file, tile, quantization, samples, io, output, overwrite)
-    model = float32_model(segmenter.model)
-    content = _convert(
-        _module(segmenter, model, tile_shape, output),
-        quantization,
-        io,
-        _feed(segmenter, tile_shape, samples),
-    )
-    about = describe(
-        segmenter,
-        tile=tile_shape and list(tile_shape),
-        quantization=quantization,
-        io=io,
-        output=output,
-    )
-    text = json.dumps(about, indent=2)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file.with_suffix(".json"), text.encode() + b"\n")
-    write_atomically(file, content)
-    return file
-
-
-def _check(
-    segmenter: Segmenter,
-    file: Path,
-    tile: int | Sequence[int] | None,
-    quantization: str | None,
-    samples: Any,
-    io: str,
-    output: str,
-    overwrite: bool,
-) -> tuple[int, ...] | None:
-    """The tile's shape; a `ValueError` for what does not fit together."""
     check_exportable(segmenter)
     rank = segmenter.geometry.rank
     if rank > 2:
@@ -136,7 +103,26 @@ def _check(
     for existing in (file, file.with_suffix(".json")):
         if existing.exists() and not overwrite:
             raise FileExistsError(f"{existing} exists; pass overwrite=True or another path")
-    return _tile_shape(segmenter, tile)
+    tile_shape = _tile_shape(segmenter, tile)
+    model = float32_model(segmenter.model)
+    content = _convert(
+        _module(segmenter, model, tile_shape, output),
+        quantization,
+        io,
+        _feed(segmenter, tile_shape, samples),
+    )
+    about = describe(
+        segmenter,
+        tile=tile_shape and list(tile_shape),
+        quantization=quantization,
+        io=io,
+        output=output,
+    )
+    text = json.dumps(about, indent=2)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file.with_suffix(".json"), text.encode() + b"\n")
+    write_atomically(file, content)
+    return file
 
 
 def _tile_shape(segmenter: Segmenter, tile: int | Sequence[int] | None) -> tuple[int, ...] | None:

@@ -78,9 +78,8 @@ def run_demo(out: str | Path, steps: int | None = None, seed: int = 0) -> Demo:
     segmenter = train(
         samples, recipe=demo_recipe(steps, seed), out=run, validation=validation, resume=False
     )
-    segmenter = segmenter.replace(
-        max_tile=412
-    )  # small, so that the large image takes several tiles
+    # small tiles, so that the large image takes several of them
+    segmenter = segmenter.replace(max_tile=412)
     scores = segmenter.evaluate([*unseen, large])
     shown = {
         "mean IoU": scores["mean_iou"],

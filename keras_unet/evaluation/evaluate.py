@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_unet.data.data_set import DataSet, SampleSet
 from keras_unet.evaluation.predictions import Foreground, Predictions, read_predictions
-from keras_unet.evaluation.scores import instance_measures, instance_scores, naming, score
+from keras_unet.evaluation.scores import instance_measures, instance_scores, score, segmented
 from keras_unet.inference.engines.opening import is_exported
 from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.inference.storage import KNOWN_FILES
@@ -187,10 +187,7 @@ def _predict(
     run: str | Path | Segmenter, samples: Sequence[Sample], tta: str | None, max_tile: int | None
 ) -> Predictions:
     segmenter = opened(run, tta=tta, max_tile=max_tile)
-    found = []
-    for index, sample in enumerate(samples):
-        with naming(sample, index):
-            found.append(segmenter.predict(sample.image))
+    found = [result for _, result in segmented(segmenter.predict, samples)]
     what = "a model of keras_unet"
     return Predictions(found, segmenter.class_names, what, segmenter.target.foreground)
 

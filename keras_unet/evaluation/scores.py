@@ -166,7 +166,18 @@ def evaluate_samples(
     class_names: Sequence[str],
 ) -> dict[str, Any]:
     """Segments every sample and scores it; see `Segmenter.evaluate`."""
-    return score((_segmented(predict, s, index) for index, s in enumerate(samples)), class_names)
+    return score(segmented(predict, samples), class_names)
+
+
+def segmented(
+    predict: Callable[[np.ndarray], Segmentation], samples: Iterable[Sample]
+) -> Iterator[tuple[Sample, Segmentation]]:
+    """Each sample with what is found in it; errors name the sample."""
+    for index, sample in enumerate(samples):
+        with _naming(sample, index):
+            sample.class_map()  # before the long work: a sample without annotation is an error
+            found = predict(sample.image)
+        yield sample, found
 
 
 def score(
@@ -193,7 +204,7 @@ def score(
     preds: list[np.ndarray] = []
     rows = []
     for index, (sample, result) in enumerate(pairs):
-        with naming(sample, index):
+        with _naming(sample, index):
             matrix = confusion_matrix(
                 sample.class_map(), result.classes, len(class_names), sample.annotated
             )
@@ -215,16 +226,8 @@ def score(
     return {**result_of_all, "confusion_matrix": total.tolist(), "samples": rows}
 
 
-def _segmented(
-    predict: Callable[[np.ndarray], Segmentation], sample: Sample, index: int
-) -> tuple[Sample, Segmentation]:
-    with naming(sample, index):
-        sample.class_map()  # before the long work: a sample without annotation is an error
-        return sample, predict(sample.image)
-
-
 @contextlib.contextmanager
-def naming(sample: Sample, index: int) -> Iterator[None]:
+def _naming(sample: Sample, index: int) -> Iterator[None]:
     """Puts the sample's name before the message of an error."""
     try:
         yield

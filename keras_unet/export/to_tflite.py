@@ -104,13 +104,8 @@ def tflite(
         if existing.exists() and not overwrite:
             raise FileExistsError(f"{existing} exists; pass overwrite=True or another path")
     tile_shape = _tile_shape(segmenter, tile)
-    model = float32_model(segmenter.model)
-    content = _convert(
-        _module(segmenter, model, tile_shape, output),
-        quantization,
-        io,
-        _feed(segmenter, tile_shape, samples),
-    )
+    module = _module(segmenter, float32_model(segmenter.model), tile_shape, output)
+    content = _convert(module, quantization, io, _feed(segmenter, tile_shape, samples))
     about = describe(
         segmenter,
         tile=tile_shape and list(tile_shape),

@@ -149,19 +149,15 @@ def _as_float(value: Any) -> float | int | None:
     return number if abs(number) < float("inf") else None
 
 
-_TYPE_NAMES: dict[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "null",
+_TYPE_NAMES: dict[Any, tuple[str, str]] = {
+    str: ("a text", "texts"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    bool: ("true or false", "true or false"),
+    type(None): ("null", "nulls"),
 }
-_MANY: dict[Any, str] = {
-    str: "texts",
-    int: "whole numbers",
-    float: "numbers",
-    bool: "true or false",
-}
+"""What messages call a value, and several in a list."""
+_OTHER = ("a mapping of options", "values")
 
 
 def _name_of_type(hint: Any) -> str:
@@ -169,5 +165,5 @@ def _name_of_type(hint: Any) -> str:
     if kind in (types.UnionType, typing.Union):
         return " or ".join(dict.fromkeys(map(_name_of_type, arguments)))
     if kind in (list, tuple, Sequence):
-        return f"a list of {_MANY.get(arguments[0] if arguments else None, 'values')}"
-    return _TYPE_NAMES.get(kind, "a mapping of options")
+        return f"a list of {_TYPE_NAMES.get(arguments[0] if arguments else None, _OTHER)[1]}"
+    return _TYPE_NAMES.get(kind, _OTHER)[0]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
 def attach(
-    package: str, attributes: Mapping[str, str], submodules: Iterable[str] = ()
+    package: str, modules: Mapping[str, Sequence[str]], submodules: Sequence[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Makes the `__getattr__`, `__dir__` and `__all__` of a package (PEP 562).
 
     Args:
         package: `__name__` of the package.
-        attributes: Public name -> module that defines it, a submodule or a full name of ours.
+        modules: Module, a submodule or a full name of ours -> the public names that it defines.
         submodules: Submodules that are public names themselves.
 
     Returns:
         The three objects to assign in the package.
     """
-    submodules = tuple(submodules)
+    attributes = {name: module for module, names in modules.items() for name in names}
     public = sorted({*attributes, *submodules})
 
     def load(name: str) -> Any:
@@ -36,7 +36,4 @@ def attach(
         setattr(sys.modules[package], name, value)  # the next access does not come here
         return value
 
-    def names() -> list[str]:
-        return public
-
-    return load, names, public
+    return load, lambda: public, public

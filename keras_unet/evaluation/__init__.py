@@ -9,12 +9,14 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "confusion_matrix": "scores",
-        "evaluate_samples": "scores",
-        "instance_measures": "scores",
-        "instance_scores": "scores",
-        "pixel_scores": "scores",
-        "read_predictions": "predictions",
-        "score": "scores",
+        "predictions": ["read_predictions"],
+        "scores": [
+            "confusion_matrix",
+            "evaluate_samples",
+            "instance_measures",
+            "instance_scores",
+            "pixel_scores",
+            "score",
+        ],
     },
 )

@@ -9,11 +9,10 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     # Modules have other names than the functions, which an import of them would hide.
     {
-        "TFLiteSegmenter": "tflite_segmenter",
-        "onnx": "interchange",
-        "openvino": "interchange",
-        "saved_model": "to_saved_model",
-        "tflite": "to_tflite",
-        "web": "to_web",
+        "interchange": ["onnx", "openvino"],
+        "tflite_segmenter": ["TFLiteSegmenter"],
+        "to_saved_model": ["saved_model"],
+        "to_tflite": ["tflite"],
+        "to_web": ["web"],
     },
 )

@@ -9,13 +9,9 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Geometry": "base",
-        "Tile": "tiles",
-        "TilePlan": "tiles",
-        "UNetGeometry": "unet",
-        "WindowGeometry": "window",
-        "geometry_from_config": "window",
-        "plan_fixed": "tiles",
-        "plan_tiles": "tiles",
+        "base": ["Geometry"],
+        "tiles": ["Tile", "TilePlan", "plan_fixed", "plan_tiles"],
+        "unet": ["UNetGeometry"],
+        "window": ["WindowGeometry", "geometry_from_config"],
     },
 )

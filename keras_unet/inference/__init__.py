@@ -9,10 +9,10 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Segmenter": "segmenter",
-        "estimate_memory": "memory",
-        "predict_large": "blocks",
-        "predict_tiles": "tiling",
+        "blocks": ["predict_large"],
+        "memory": ["estimate_memory"],
+        "segmenter": ["Segmenter"],
+        "tiling": ["predict_tiles"],
     },
     submodules=("memory", "tiling", "views"),
 )

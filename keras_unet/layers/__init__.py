@@ -8,14 +8,14 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "BilinearUpConvolution": "bilinear_up_convolution",
-        "BilinearUpsampling": "bilinear_upsampling",
-        "CenterCrop": "center_crop",
-        "ChannelShortcut": "channel_shortcut",
-        "DilatedMaxPooling": "dilated_max_pooling",
-        "MirrorPadding": "mirror_padding",
-        "NearestUpsampling": "nearest_upsampling",
-        "RandomWarp": "random_warp",
-        "StartCrop": "start_crop",
+        "bilinear_up_convolution": ["BilinearUpConvolution"],
+        "bilinear_upsampling": ["BilinearUpsampling"],
+        "center_crop": ["CenterCrop"],
+        "channel_shortcut": ["ChannelShortcut"],
+        "dilated_max_pooling": ["DilatedMaxPooling"],
+        "mirror_padding": ["MirrorPadding"],
+        "nearest_upsampling": ["NearestUpsampling"],
+        "random_warp": ["RandomWarp"],
+        "start_crop": ["StartCrop"],
     },
 )

@@ -8,12 +8,9 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Dice": "segmentation",
-        "FirstHead": "heads",
-        "ForegroundIoU": "foreground_iou",
-        "MeanIoU": "segmentation",
-        "MeanOfHeads": "heads",
-        "PixelAccuracy": "segmentation",
+        "foreground_iou": ["ForegroundIoU"],
+        "heads": ["FirstHead", "MeanOfHeads"],
+        "segmentation": ["Dice", "MeanIoU", "PixelAccuracy"],
     },
     submodules=("instances", "isbi", "segmentation"),
 )

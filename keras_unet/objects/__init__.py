@@ -8,13 +8,11 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "close_gaps": "separation",
-        "close_membranes": "membranes",
-        "connected_components": "labelling",
-        "relabel": "instance_maps",
-        "remove_small": "instance_maps",
-        "separate_touching": "separation",
-        "two_nearest_distances": "distance",
-        "watershed_from_seeds": "watershed",
+        "distance": ["two_nearest_distances"],
+        "instance_maps": ["relabel", "remove_small"],
+        "labelling": ["connected_components"],
+        "membranes": ["close_membranes"],
+        "separation": ["close_gaps", "separate_touching"],
+        "watershed": ["watershed_from_seeds"],
     },
 )

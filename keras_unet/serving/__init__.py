@@ -8,11 +8,9 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "GrpcClient": "client",
-        "RestClient": "client",
-        "Server": "server",
-        "ServerOptions": "server",
-        "ServingError": "contract",
+        "client": ["GrpcClient", "RestClient"],
+        "contract": ["ServingError"],
+        "server": ["Server", "ServerOptions"],
     },
     submodules=("client",),
 )

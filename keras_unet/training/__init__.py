@@ -9,9 +9,8 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Recipe": "recipe",
-        "make_strategy": "strategy",
-        "strategy_scope": "strategy",
-        "train": "trainer",
+        "recipe": ["Recipe"],
+        "strategy": ["make_strategy", "strategy_scope"],
+        "trainer": ["train"],
     },
 )

@@ -141,8 +141,7 @@ def resize_image(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         Keys. "Cubic convolution interpolation for digital image processing." IEEE Transactions on
         Acoustics, Speech, and Signal Processing 29, 1981. doi:10.1109/TASSP.1981.1163711
     """
-    _check_shape(shape, image.shape[:-1])
-    if tuple(shape) == image.shape[:-1]:
+    if _is_same(shape, image.shape[:-1]):
         return image
     values = _resample(image, shape, _cubic)
     if not np.issubdtype(image.dtype, np.floating):
@@ -169,8 +168,7 @@ def resize_maps(maps: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     Raises:
         ValueError: If `shape` is not one positive size a spatial axis.
     """
-    _check_shape(shape, maps.shape[:-1])
-    if tuple(shape) == maps.shape[:-1]:
+    if _is_same(shape, maps.shape[:-1]):
         return maps
     return _resample(maps, shape, _linear).astype(np.float32, copy=False)
 
@@ -193,19 +191,20 @@ def resize_labels(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         >>> resize_labels(np.array([[0, 0, 0, 7, 7, 7, 7, 7, 7]]), (1, 3))
         array([[0, 7, 7]])
     """
-    _check_shape(shape, labels.shape)
-    if tuple(shape) == labels.shape:
+    if _is_same(shape, labels.shape):
         return labels
     sizes = zip(labels.shape, shape, strict=True)
     return labels[np.ix_(*(_nearest(old, new) for old, new in sizes))]
 
 
-def _check_shape(shape: Sequence[int], before: tuple[int, ...]) -> None:
+def _is_same(shape: Sequence[int], before: tuple[int, ...]) -> bool:
+    """Whether there is nothing to resize; raises a `ValueError` for what is no shape."""
     if len(shape) != len(before) or min(shape) < 1:
         raise ValueError(
             f"shape must be {len(before)} positive sizes, one for each spatial axis of {before}. "
             f"Received: shape={tuple(shape)}"
         )
+    return tuple(shape) == before
 
 
 Taps = tuple[np.ndarray, np.ndarray]

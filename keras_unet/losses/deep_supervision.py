@@ -8,27 +8,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._arguments import check_positive
+from keras_unet.losses.heads import LossOfParts, split_heads
+
 Tensor = Any
 
 
-def split_heads(y_pred: Tensor, heads: int) -> list[Tensor]:
-    """The heads' outputs `(B, *spatial, K)` of their concatenation `(B, *spatial, heads * K)`.
-
-    Raises:
-        ValueError: If the number of channels does not divide.
-    """
-    channels = y_pred.shape[-1]
-    if channels % heads:
-        raise ValueError(
-            f"the channels of y_pred must be a multiple of heads={heads}. "
-            f"Received: y_pred.shape={tuple(y_pred.shape)}"
-        )
-    each = channels // heads
-    return [y_pred[..., head * each : (head + 1) * each] for head in range(heads)]
-
-
 @keras.saving.register_keras_serializable(package="keras_unet")
-class DeepSupervision(keras.losses.Loss):
+class DeepSupervision(LossOfParts):
     """Weighted mean of a loss over the heads of a network, for plain `model.fit`.
 
     The heads' outputs stand side by side in the channels, as `UNetPlusPlus.training_model()` gives
@@ -64,9 +51,8 @@ class DeepSupervision(keras.losses.Loss):
         weights: Sequence[float] | None = None,
         name: str = "deep_supervision",
     ) -> None:
-        super().__init__(name=name, reduction=None, dtype="float32")
-        if not isinstance(heads, int) or heads < 1:
-            raise ValueError(f"heads must be a positive integer. Received: heads={heads}")
+        super().__init__(name)
+        check_positive(heads=heads)
         if weights is not None and (len(weights) != heads or min(weights) <= 0):
             raise ValueError(
                 f"weights needs {heads} positive numbers, one per head. Received: weights={weights}"
@@ -84,21 +70,3 @@ class DeepSupervision(keras.losses.Loss):
             for factor, part in zip(factors, parts, strict=True)
         ]
         return sum(losses[1:], losses[0]) / sum(factors)
-
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
-        """The same without weights."""
-        return self(y_true, y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "loss": keras.saving.serialize_keras_object(self.loss),
-            "heads": self.heads,
-            "weights": self.weights,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> DeepSupervision:
-        """Makes the loss from `get_config`."""
-        return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})

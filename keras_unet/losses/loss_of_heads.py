@@ -8,13 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet.losses.deep_supervision import split_heads
+from keras_unet.losses.heads import LossOfParts, split_heads
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class LossOfHeads(keras.losses.Loss):
+class LossOfHeads(LossOfParts):
     """Mean of several losses, each of one head, for plain `model.fit`.
 
     The heads' outputs, and what they are to learn, stand side by side in the channels, all of the
@@ -40,7 +40,7 @@ class LossOfHeads(keras.losses.Loss):
     """
 
     def __init__(self, losses: Sequence[keras.losses.Loss], name: str = "loss_of_heads") -> None:
-        super().__init__(name=name, reduction=None, dtype="float32")
+        super().__init__(name)
         if not losses:
             raise ValueError(f"losses must hold a loss for each head. Received: losses={losses}")
         self.losses = list(losses)
@@ -54,18 +54,3 @@ class LossOfHeads(keras.losses.Loss):
             for loss, true, pred in zip(self.losses, trues, preds, strict=True)
         ]
         return sum(parts[1:], parts[0]) / len(parts)
-
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
-        """The same without weights."""
-        return self(y_true, y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
-        return {"losses": losses, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LossOfHeads:
-        """Makes the loss from `get_config`."""
-        losses = [keras.saving.deserialize_keras_object(loss) for loss in config["losses"]]
-        return cls(losses, config["name"])

@@ -9,7 +9,12 @@ import keras
 from keras import ops
 
 from keras_unet.losses import replicas
-from keras_unet.losses.pixels import PixelLoss, check_num_class_weights, labels_and_weights
+from keras_unet.losses.pixels import (
+    PixelLoss,
+    check_num_class_weights,
+    one_hot_like,
+    probabilities_of,
+)
 
 Tensor = Any
 
@@ -120,16 +125,6 @@ def tanimoto_with_dual(
     return (coefficients[0] + coefficients[1]) / 2.0
 
 
-def tanimoto_share(coefficients: Tensor, weights: Tensor, per_image: bool) -> Tensor:
-    """One minus the coefficients as a loss: the mean over the images that have any weight."""
-    losses = 1.0 - coefficients
-    if not per_image:
-        return replicas.share_of_common(losses)
-    counted = ops.any(weights != 0, axis=tuple(range(1, len(weights.shape))))
-    counted = ops.cast(counted, "float32")
-    return replicas.share_of_mean(ops.sum(losses * counted), ops.sum(counted))
-
-
 @keras.saving.register_keras_serializable(package="keras_unet")
 class Tanimoto(PixelLoss):
     """Tanimoto loss with dual on class maps, the loss of ResUNet-a.
@@ -195,29 +190,10 @@ class Tanimoto(PixelLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The loss, a scalar."""
-        labels, weights = labels_and_weights(
-            y_true,
-            y_pred,
-            sample_weight,
-            ignore_class=self.ignore_class,
-            weights_in_target=self.weights_in_target,
-        )
-        binary = y_pred.shape[-1] == 1
-        if self.from_logits:
-            y_pred = ops.sigmoid(y_pred) if binary else ops.softmax(y_pred)
-        if binary:
-            truth = ops.cast(labels[..., None], "float32")
-        else:
-            truth = ops.one_hot(labels, y_pred.shape[-1], dtype="float32")
+        labels, weights = self._labels_and_weights(y_true, y_pred, sample_weight)
+        y_pred = probabilities_of(y_pred, self.from_logits)
+        truth = one_hot_like(labels, y_pred)
         coefficients = tanimoto_with_dual(
             truth, y_pred, weights, self.class_weights, self.volume_weights, self.per_image
         )
-        return tanimoto_share(coefficients, weights, self.per_image)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "volume_weights": self.volume_weights,
-            "per_image": self.per_image,
-        }
+        return replicas.share_of_images(1.0 - coefficients, weights, self.per_image)

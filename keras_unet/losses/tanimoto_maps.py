@@ -8,8 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._names import check_one_of
+from keras_unet.losses import replicas
 from keras_unet.losses.pixels import PixelLoss, labels_and_weights
-from keras_unet.losses.tanimoto import tanimoto_share, tanimoto_with_dual
+from keras_unet.losses.tanimoto import tanimoto_with_dual
 
 Tensor = Any
 
@@ -61,10 +63,7 @@ class TanimotoMaps(PixelLoss):
         name: str = "tanimoto_maps",
     ):
         super().__init__(activation is not None, class_weights, name=name)
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {ACTIVATIONS}. Received: activation={activation!r}"
-            )
+        check_one_of("activation", activation, ACTIVATIONS)
         self.activation = activation
         self.volume_weights = volume_weights
         self.per_image = per_image
@@ -85,14 +84,4 @@ class TanimotoMaps(PixelLoss):
         coefficients = tanimoto_with_dual(
             y_true, y_pred, weights, self.class_weights, self.volume_weights, self.per_image
         )
-        return tanimoto_share(coefficients, weights, self.per_image)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "activation": self.activation,
-            "class_weights": self.class_weights,
-            "volume_weights": self.volume_weights,
-            "per_image": self.per_image,
-            "name": self.name,
-        }
+        return replicas.share_of_images(1.0 - coefficients, weights, self.per_image)

@@ -37,8 +37,3 @@ class ForegroundIoU(MeanIoU):
     ) -> None:
         """Adds a batch."""
         super().update_state(y_true[..., :1], y_pred[..., :1], sample_weight)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        config = super().get_config()
-        return {key: config[key] for key in ("from_logits", "ignore_class", "name")}

@@ -7,9 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet.layers.spatial import Upsampling
+
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class BilinearUpsampling(keras.layers.Layer):
+class BilinearUpsampling(Upsampling):
     """Enlarges all spatial axes by an integer factor with linear interpolation.
 
     Pixel centres lie at half-integers and the border is extended, as in `tf.image.resize`,
@@ -38,20 +40,9 @@ class BilinearUpsampling(keras.layers.Layer):
         array([0., 1., 3., 5., 7., 8.], dtype=float32)
     """
 
-    def __init__(self, factor: int = 2, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(factor, int) or factor < 1:
-            raise ValueError(f"factor must be a positive integer. Received: factor={factor}")
-        self.factor = factor
+    last_axis_first = True
 
-    def call(self, inputs: Any) -> Any:
-        """Up-samples `inputs` along one axis after the other, the last first."""
-        outputs = inputs
-        for axis in range(len(inputs.shape) - 2, 0, -1):
-            outputs = self._along(outputs, axis)
-        return outputs
-
-    def _along(self, x: Any, axis: int) -> Any:
+    def _phases(self, x: Any, axis: int) -> list[Any]:
         def part(start: int | None, stop: int | None) -> Any:
             return x[(slice(None),) * axis + (slice(start, stop),)]
 
@@ -63,15 +54,4 @@ class BilinearUpsampling(keras.layers.Layer):
             shift = (phase + 0.5) / self.factor - 0.5
             neighbour = before if shift < 0 else after
             phases.append((1 - abs(shift)) * x + abs(shift) * neighbour)
-        shape = list(ops.shape(x))
-        shape[axis] = shape[axis] * self.factor
-        return ops.reshape(ops.stack(phases, axis=axis + 1), shape)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """Shape after up-sampling; `None` where a size is not known."""
-        sizes = [None if size is None else size * self.factor for size in input_shape[1:-1]]
-        return (input_shape[0], *sizes, input_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "factor": self.factor}
+        return phases

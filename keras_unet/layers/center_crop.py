@@ -6,9 +6,11 @@ from typing import Any
 
 import keras
 
+from keras_unet.layers.spatial import SpatialLayer
+
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class CenterCrop(keras.layers.Layer):
+class CenterCrop(SpatialLayer):
     """Crops the spatial axes around their centre, to a size or to the size of another tensor.
 
     A valid convolution takes the same number of pixels off both sides, so a skip connection is
@@ -101,7 +103,3 @@ class CenterCrop(keras.layers.Layer):
             if size is not None and target is not None:
                 self._interval(size, target)
         return (shape[0], *targets, shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "size": self.size}

@@ -6,16 +6,12 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_positive, check_rate
 from keras_unet.geometry.window import WindowGeometry
 from keras_unet.layers.dilated_max_pooling import DilatedMaxPooling
 from keras_unet.models.any_size import image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_input_shape,
-    check_positive,
-    check_rate,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 KERNELS = (4, 5, 4, 4)
 """Sizes of the convolutions, each followed by a pooling of 2."""
@@ -94,20 +90,13 @@ class SlidingWindow(SegmentationModel):
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters, units=units)
         check_rate("dropout", dropout)
-        policy = keras.dtype_policies.get(dtype)
         geometry = WindowGeometry(margin=WINDOW // 2, rank=len(input_shape) - 1)
 
         # === Functional model ===
-        blocks = Blocks(
-            rank=geometry.rank,
-            padding="valid",
-            activation=activation,
-            normalization=normalization,
-            dtype=policy,
-        )
-        inputs, x = image_input(input_shape, geometry, policy)
+        blocks = Blocks(geometry, activation, normalization, dtype=dtype)
+        inputs, x = image_input(input_shape, geometry, blocks.dtype)
         outputs = _layers(blocks, x, num_classes, filters, units, dropout, dense=True)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
         self._blocks = blocks
 
     def patch_classifier(self) -> keras.Model:
@@ -140,17 +129,13 @@ def _layers(
     """All layers: dense at stride 1 with dilations, else with poolings of stride 2."""
     dilation = 1
     for number, size in enumerate(KERNELS, start=1):
-        name = f"conv{number}"
-        x = blocks.convolution(x, filters, size, name, dilation=dilation)
-        x = blocks.activated(blocks.normalized(x, name), name)
+        x = blocks.convolved(x, filters, size, f"conv{number}", dilation=dilation)
         if dense:
             options = {"name": f"pool{number}", "dtype": blocks.dtype}
             x = DilatedMaxPooling(2, dilation, **options)(x)
             dilation *= 2
         else:
             x = blocks.pool(x, f"window{number}")
-    x = blocks.convolution(x, units, DENSE, "units", dilation=dilation)
-    x = blocks.activated(blocks.normalized(x, "units"), "units")
-    if dropout:
-        x = keras.layers.Dropout(dropout, name="dropout", dtype=blocks.dtype)(x)
+    x = blocks.convolved(x, units, DENSE, "units", dilation=dilation)
+    x = blocks.dropped(x, dropout, "dropout")
     return blocks.head(x, num_classes)

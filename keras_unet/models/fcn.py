@@ -151,8 +151,15 @@ class _Scores:
         self.initializer, self.learned = initializer, learned
 
     def score(self, x: Any, name: str) -> Any:
-        options = {"padding": "valid", "dtype": "float32", "initializer": self.initializer}
-        return self.blocks.convolution(x, self.num_classes, 1, f"score_{name}", **options)
+        return self.blocks.convolution(
+            x,
+            self.num_classes,
+            1,
+            f"score_{name}",
+            padding="valid",
+            dtype="float32",
+            initializer=self.initializer,
+        )
 
     def up(self, x: Any, factor: int) -> Any:
         if not self.learned:

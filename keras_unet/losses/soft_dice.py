@@ -9,13 +9,7 @@ import keras
 from keras import ops
 
 from keras_unet._arguments import check_not_negative
-from keras_unet.losses import replicas
-from keras_unet.losses.pixels import (
-    PixelLoss,
-    check_num_class_weights,
-    one_hot_like,
-    probabilities_of,
-)
+from keras_unet.losses import pixels, replicas
 
 Tensor = Any
 
@@ -46,7 +40,7 @@ def dice_coefficients(
     Returns:
         `(B, K)` if `per_image`, otherwise `(K,)`, float32 in 0..1.
     """
-    truth = one_hot_like(labels, probabilities)
+    truth = pixels.one_hot_like(labels, probabilities)
     weights = weights[..., None]
     size = ops.square(probabilities) if squared else probabilities
     axes = tuple(range(1 if per_image else 0, len(labels.shape)))
@@ -60,7 +54,7 @@ def dice_coefficients(
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class SoftDice(PixelLoss):
+class SoftDice(pixels.PixelLoss):
     """Soft Dice loss, one minus the mean Dice coefficient.
 
     With probabilities p, the 0/1 map g of a class and pixel weights w
@@ -135,7 +129,7 @@ class SoftDice(PixelLoss):
         labels, weights = self._labels_and_weights(y_true, y_pred, sample_weight)
         coefficients = dice_coefficients(
             labels,
-            probabilities_of(y_pred, self.from_logits),
+            pixels.probabilities_of(y_pred, self.from_logits),
             weights,
             per_image=self.per_image,
             squared=self.squared,
@@ -147,6 +141,6 @@ class SoftDice(PixelLoss):
     def _mean_over_classes(self, losses: Tensor) -> Tensor:
         if self.class_weights is None:
             return ops.mean(losses, axis=-1)
-        check_num_class_weights(self.class_weights, losses.shape[-1], "channel")
+        pixels.check_num_class_weights(self.class_weights, losses.shape[-1], "channel")
         weights = ops.convert_to_tensor(self.class_weights, dtype="float32")
         return ops.sum(losses * weights, axis=-1) / sum(self.class_weights)

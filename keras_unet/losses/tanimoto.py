@@ -8,13 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet.losses import replicas
-from keras_unet.losses.pixels import (
-    PixelLoss,
-    check_num_class_weights,
-    one_hot_like,
-    probabilities_of,
-)
+from keras_unet.losses import pixels, replicas
 
 Tensor = Any
 
@@ -113,7 +107,7 @@ def tanimoto_with_dual(
     y_pred = ops.convert_to_tensor(y_pred, dtype="float32")
     factors = None
     if class_weights is not None:
-        check_num_class_weights(class_weights, y_true.shape[-1], "channel")
+        pixels.check_num_class_weights(class_weights, y_true.shape[-1], "channel")
         factors = ops.convert_to_tensor(class_weights, dtype="float32")
     coefficients = []
     for truth, found in ((y_true, y_pred), (1.0 - y_true, 1.0 - y_pred)):
@@ -126,7 +120,7 @@ def tanimoto_with_dual(
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class Tanimoto(PixelLoss):
+class Tanimoto(pixels.PixelLoss):
     """Tanimoto loss with dual on class maps, the loss of ResUNet-a.
 
         L = 1 - (T(p, l) + T(1 - p, 1 - l)) / 2
@@ -191,8 +185,8 @@ class Tanimoto(PixelLoss):
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The loss, a scalar."""
         labels, weights = self._labels_and_weights(y_true, y_pred, sample_weight)
-        y_pred = probabilities_of(y_pred, self.from_logits)
-        truth = one_hot_like(labels, y_pred)
+        y_pred = pixels.probabilities_of(y_pred, self.from_logits)
+        truth = pixels.one_hot_like(labels, y_pred)
         coefficients = tanimoto_with_dual(
             truth, y_pred, weights, self.class_weights, self.volume_weights, self.per_image
         )

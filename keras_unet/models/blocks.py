@@ -53,6 +53,12 @@ class Blocks:
         check_one_of("initializer", self.initializer, INITIALIZERS)
         object.__setattr__(self, "dtype", keras.dtype_policies.get(self.dtype))
 
+    def ranked(self, kind: str, *arguments: Any, **options: Any) -> keras.layers.Layer:
+        """A Keras layer of the network's rank and dtype, such as "MaxPooling{}D"."""
+        layer = getattr(keras.layers, kind.format(self.geometry.rank))
+        shared = {"data_format": "channels_last", "dtype": self.dtype}
+        return layer(*arguments, **{**shared, **options})
+
     def convolutions(self, x: Any, filters: int, name: str) -> Any:
         """The level's convolutions, each with normalisation and activation."""
         for number in range(1, self.convs_per_level + 1):
@@ -61,9 +67,7 @@ class Blocks:
 
     def pool(self, x: Any, name: str, padding: str = "valid") -> Any:
         """Max pooling of 2 with stride 2; "same" keeps the last pixel of an odd size."""
-        pooling = getattr(keras.layers, f"MaxPooling{self.geometry.rank}D")
-        options = {"data_format": "channels_last", "dtype": self.dtype}
-        return pooling(2, padding=padding, name=f"{name}_pool", **options)(x)
+        return self.ranked("MaxPooling{}D", 2, padding=padding, name=f"{name}_pool")(x)
 
     def up_convolution(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Up-convolution: a transposed convolution of size 2 and stride 2.
@@ -73,20 +77,12 @@ class Blocks:
         the kernel's axes `(*size, out, in)` as `(*size, in, out)`. That mistaken number happens to
         be what Caffe takes, size**rank * out, so "caffe_xavier" asks Keras for it.
         """
-        transposed = getattr(keras.layers, f"Conv{self.geometry.rank}DTranspose")
         if self.initializer == "he_normal":
             initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / x.shape[-1]))
         else:
             initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
-        x = transposed(
-            filters,
-            2,
-            strides=2,
-            data_format="channels_last",
-            kernel_initializer=initializer,
-            name=f"{name}_up",
-            dtype=self.dtype,
-        )(x)
+        options = {"kernel_initializer": initializer, "name": f"{name}_up"}
+        x = self.ranked("Conv{}DTranspose", filters, 2, strides=2, **options)(x)
         return self.activated(x, f"{name}_up") if activate else x
 
     def repeat(self, x: Any, factor: int, name: str) -> Any:
@@ -136,18 +132,17 @@ class Blocks:
         initializer: Any = None,
     ) -> Any:
         """One convolution, without normalisation and activation."""
-        convolution = getattr(keras.layers, f"Conv{self.geometry.rank}D")
         scale, distribution = (
             (2.0, "untruncated_normal") if self.initializer == "he_normal" else (1.0, "uniform")
         )
-        return convolution(
+        return self.ranked(
+            "Conv{}D",
             filters,
             size,
             strides=strides,
             padding=padding or self.geometry.padding,
             dilation_rate=dilation,
             use_bias=use_bias,
-            data_format="channels_last",
             kernel_initializer=initializer
             or keras.initializers.VarianceScaling(scale, "fan_in", distribution),
             kernel_regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,

@@ -151,34 +151,21 @@ class _Scores:
         self.initializer, self.learned = initializer, learned
 
     def score(self, x: Any, name: str) -> Any:
-        return self.blocks.convolution(
-            x,
-            self.num_classes,
-            1,
-            f"score_{name}",
-            padding="valid",
-            dtype="float32",
-            initializer=self.initializer,
-        )
+        options: dict[str, Any] = {"padding": "valid", "initializer": self.initializer}
+        name = f"score_{name}"
+        return self.blocks.convolution(x, self.num_classes, 1, name, dtype="float32", **options)
 
     def up(self, x: Any, factor: int) -> Any:
+        name = f"up{factor}_{x.name}"
         if not self.learned:
-            return BilinearUpConvolution(factor, name=f"up{factor}_{x.name}", dtype="float32")(x)
+            return BilinearUpConvolution(factor, name=name, dtype="float32")(x)
         rank, classes = self.blocks.geometry.rank, self.num_classes
-        layer = getattr(keras.layers, f"Conv{rank}DTranspose")
         kernel = bilinear_kernel(factor)
         for axis in range(1, rank):
             kernel = kernel[..., None] * bilinear_kernel(factor).reshape((1,) * axis + (-1,))
         kernel = kernel.reshape(*kernel.shape, 1, 1) * np.eye(classes, dtype="float32")
-        up = layer(
-            classes,
-            2 * factor,
-            strides=factor,
-            use_bias=False,
-            data_format="channels_last",
-            name=f"up{factor}_{x.name}",
-            dtype="float32",
-        )
+        options = {"strides": factor, "use_bias": False, "name": name, "dtype": "float32"}
+        up = self.blocks.ranked("Conv{}DTranspose", classes, 2 * factor, **options)
         outputs = up(x)
         up.set_weights([kernel])
         return outputs

@@ -157,9 +157,7 @@ class ResUNetA(SegmentationModel):
             return self
         logits = [self._outputs_of_heads[head] for head in self.heads]
         joined = keras.layers.Concatenate(name="heads", dtype="float32")(logits)
-        model = keras.Model(self.inputs[0], joined, name=f"{self.name}_heads")
-        model.supports_jit = self.supports_jit
-        return model
+        return self._sharing(joined, "heads")
 
     def multitask_model(self) -> keras.Model:
         """The model with the outputs of all heads, for training; it shares all its layers.
@@ -192,10 +190,7 @@ class ResUNetA(SegmentationModel):
                 "the model has no other heads; make it with multitask=True. "
                 "Received: multitask=False"
             )
-        outputs = dict(self._outputs_of_heads)
-        model = keras.Model(self.inputs[0], outputs, name=f"{self.name}_multitask")
-        model.supports_jit = self.supports_jit
-        return model
+        return self._sharing(dict(self._outputs_of_heads), "multitask")
 
 
 def _features(blocks: AtrousBlocks, image: Any, filters: int, variant: str, window: int) -> Any:

@@ -67,6 +67,12 @@ class SegmentationModel(keras.Model):
         """
         return self
 
+    def _sharing(self, outputs: Any, suffix: str) -> keras.Model:
+        """A model of other outputs that shares the layers, named after this one."""
+        model = keras.Model(self.inputs[0], outputs, name=f"{self.name}_{suffix}")
+        model.supports_jit = self.supports_jit
+        return model
+
     def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
         """The loss of `training_model()`, from the one for this model's logits."""
         return loss

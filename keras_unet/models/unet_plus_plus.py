@@ -116,10 +116,7 @@ class UNetPlusPlus(SegmentationModel):
             return self
         image, heads = self._image_and_logits
         joined = keras.layers.Concatenate(name="heads", dtype="float32")(heads)
-        inputs = self.inputs[0]
-        model = keras.Model(inputs, cut_back(joined, inputs, image), name=f"{self.name}_supervised")
-        model.supports_jit = self.supports_jit
-        return model
+        return self._sharing(cut_back(joined, self.inputs[0], image), "supervised")
 
     def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
         """The mean of the loss over the heads."""

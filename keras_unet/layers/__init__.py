@@ -9,13 +9,13 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "BilinearUpConvolution": "bilinear_up_convolution",
-        "BilinearUpsampling": "bilinear_upsampling",
+        "BilinearUpsampling": "upsampling",
         "CenterCrop": "center_crop",
         "ChannelShortcut": "channel_shortcut",
         "DilatedMaxPooling": "dilated_max_pooling",
         "MirrorPadding": "mirror_padding",
-        "NearestUpsampling": "nearest_upsampling",
+        "NearestUpsampling": "upsampling",
         "RandomWarp": "random_warp",
-        "StartCrop": "start_crop",
+        "StartCrop": "center_crop",
     },
 )

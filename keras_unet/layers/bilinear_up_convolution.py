@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_unet.layers.spatial import Upsampling
+from keras_unet.layers.upsampling import Upsampling
 
 
 def bilinear_kernel(factor: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import keras
 
 from keras_unet._arguments import check_positive, check_rate
 from keras_unet.geometry.unet import UNetGeometry
-from keras_unet.layers.bilinear_upsampling import BilinearUpsampling
+from keras_unet.layers.upsampling import BilinearUpsampling
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
 from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape

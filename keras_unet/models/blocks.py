@@ -10,9 +10,8 @@ import keras
 
 from keras_unet._names import check_one_of
 from keras_unet.geometry.base import Geometry
-from keras_unet.layers.bilinear_upsampling import BilinearUpsampling
 from keras_unet.layers.center_crop import CenterCrop
-from keras_unet.layers.nearest_upsampling import NearestUpsampling
+from keras_unet.layers.upsampling import BilinearUpsampling, NearestUpsampling
 
 NORMALIZATIONS = (None, "batch", "group")
 INITIALIZERS = ("he_normal", "caffe_xavier")

@@ -21,6 +21,6 @@ __getattr__, __dir__, __all__ = attach(
         "create": "registry",
         "get": "registry",
         "list_models": "registry",
-        "predict_windows": "windows",
+        "predict_windows": "sliding_window",
     },
 )

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Dice": "segmentation",
         "FirstHead": "heads",
-        "ForegroundIoU": "foreground_iou",
+        "ForegroundIoU": "segmentation",
         "MeanIoU": "segmentation",
         "MeanOfHeads": "heads",
         "PixelAccuracy": "segmentation",

@@ -14,6 +14,7 @@ FLOORS = [
         "_version",
         "_lazy",
         "_registration",
+        "_arguments",
         "_compiled",
         "_names",
         "_numbers",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from keras_unet._names import check_one_of
 from keras_unet.augmentation.ranges import Range, SpatialRanges
 from keras_unet.objects.instance_maps import check_spacing
 
@@ -89,7 +90,7 @@ class Augmentation(SpatialRanges):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_choice("resampling", RESAMPLINGS)
+        check_one_of("resampling", self.resampling, RESAMPLINGS)
         check_spacing(self.spacing)
 
     @classmethod

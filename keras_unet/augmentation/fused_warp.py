@@ -331,15 +331,7 @@ def xla_works() -> bool:
     return True
 
 
-@functools.lru_cache(maxsize=64)
-def fused_warp(
-    augmentation: Augmentation,
-    shape: tuple[int, ...],
-    image_shape: tuple[int, ...] | None,
-    jit_compile: bool | None,
-) -> FusedWarp:
-    """The `FusedWarp` for these arguments, kept so that it is compiled once."""
-    return FusedWarp(augmentation, shape, smallest=image_shape, jit_compile=jit_compile)
+_kept = functools.lru_cache(maxsize=64)(FusedWarp)  # so that a warp is compiled once
 
 
 def augment(
@@ -385,8 +377,7 @@ def augment(
         (sizes - shape) // 2,
     )
     image_shape = tuple(image.shape[:-1])
-    fused = fused_warp(
-        augmentation, shape, None if None in image_shape else image_shape, jit_compile
-    )
+    smallest = None if None in image_shape else image_shape
+    fused = _kept(augmentation, shape, smallest=smallest, jit_compile=jit_compile)
     image, warped = fused(source, fused.draw(seed, image.shape[-1]))
     return image, warped[..., 0] if labels.shape.rank == rank else warped

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from keras_unet._names import check_one_of
 from keras_unet.augmentation.field import largest_sigma
 
 INTERPOLATIONS = ("bicubic", "bspline")
@@ -55,7 +56,7 @@ class SpatialRanges:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
-        self._check_choice("interpolation", INTERPOLATIONS)
+        check_one_of("interpolation", self.interpolation, INTERPOLATIONS)
         for name, lowest, kinds in (("grid", 2, int), ("sigma", 0, (int, float))):
             value = getattr(self, name)
             values = value if isinstance(value, tuple) else (value,)
@@ -66,12 +67,6 @@ class SpatialRanges:
                 )
         for name in (*self.SYMMETRIC, *self.RATIOS, *self.MAGNITUDES):
             self._check_range(name)
-
-    def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
-        if getattr(self, name) not in choices:
-            raise ValueError(
-                f"{name} must be one of {choices}. Received: {name}={getattr(self, name)!r}"
-            )
 
     def _check_range(self, name: str) -> None:
         value = getattr(self, name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keras_unet._names import check_one_of
+
 PADDINGS = ("valid", "same")
 
 
@@ -105,10 +107,10 @@ class Geometry:
         return [(size, self.output_size(size))]
 
 
-def check_ranges(padding: str, ranges: dict[str, tuple[int, int, int]]) -> None:
+def check_ranges(geometry: Geometry, **limits: tuple[int, int]) -> None:
     """Raises a `ValueError` for another padding or a value that is not between its two limits."""
-    if padding not in PADDINGS:
-        raise ValueError(f"padding must be one of {PADDINGS}. Received: padding={padding!r}")
-    for name, (value, low, high) in ranges.items():
+    check_one_of("padding", geometry.padding, PADDINGS)
+    for name, (low, high) in limits.items():
+        value = getattr(geometry, name)
         if not low <= value <= high:
             raise ValueError(f"{name} must be between {low} and {high}. Received: {name}={value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,10 +45,7 @@ class TilePlan:
     geometry: Geometry
 
     def __len__(self) -> int:
-        total = 1
-        for count in self.counts:
-            total *= count
-        return total
+        return math.prod(self.counts)
 
     def __iter__(self) -> Iterator[Tile]:
         axes = [self._axis(axis) for axis in range(len(self.shape))]

@@ -66,8 +66,7 @@ class UNetGeometry(Geometry):
     upsampling_reach: int = 0
 
     def __post_init__(self) -> None:
-        limits = {"depth": (0, 12), "rank": (1, 3), "convs_per_level": (1, 16)}
-        check_ranges(self.padding, {k: (getattr(self, k), *v) for k, v in limits.items()})
+        check_ranges(self, depth=(0, 12), rank=(1, 3), convs_per_level=(1, 16))
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd. Received: kernel_size={self.kernel_size}")
         if self.upsampling_reach not in (0, 1):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from keras_unet._names import check_one_of
 from keras_unet.geometry.base import Geometry, Interval, check_ranges
 from keras_unet.geometry.unet import UNetGeometry
 
@@ -43,13 +44,7 @@ class WindowGeometry(Geometry):
     rank: int = 2
 
     def __post_init__(self) -> None:
-        large = 2**31
-        values = {
-            "margin": (self.margin, 0, large),
-            "stride": (self.stride, 1, large),
-            "rank": (self.rank, 1, 3),
-        }
-        check_ranges(self.padding, values)
+        check_ranges(self, margin=(0, 2**31), stride=(1, 2**31), rank=(1, 3))
         if self.padding == "same" and self.margin % self.stride:
             raise ValueError(
                 f"margin must be a multiple of stride={self.stride} with padding='same', so that "
@@ -97,8 +92,7 @@ def geometry_from_config(config: dict[str, Any]) -> Geometry:
     config = dict(config)
     kind = config.pop("kind", "unet")  # a U-Net's has none
     kinds: dict[str, type[Geometry]] = {"unet": UNetGeometry, "window": WindowGeometry}
-    if kind not in kinds:
-        raise ValueError(f"kind must be one of {sorted(kinds)}. Received: kind={kind!r}")
+    check_one_of("kind", kind, sorted(kinds))
     return kinds[kind](**config)
 
 

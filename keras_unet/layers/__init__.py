@@ -9,13 +9,11 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "bilinear_up_convolution": ["BilinearUpConvolution"],
-        "bilinear_upsampling": ["BilinearUpsampling"],
-        "center_crop": ["CenterCrop"],
+        "center_crop": ["CenterCrop", "StartCrop"],
         "channel_shortcut": ["ChannelShortcut"],
         "dilated_max_pooling": ["DilatedMaxPooling"],
         "mirror_padding": ["MirrorPadding"],
-        "nearest_upsampling": ["NearestUpsampling"],
         "random_warp": ["RandomWarp"],
-        "start_crop": ["StartCrop"],
+        "upsampling": ["BilinearUpsampling", "NearestUpsampling"],
     },
 )

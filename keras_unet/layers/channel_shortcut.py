@@ -7,11 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._arguments import check_positive
+from keras_unet._names import check_one_of
+from keras_unet.layers.spatial import SpatialLayer
+
 FILLS = ("zeros", "repeat")
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class ChannelShortcut(keras.layers.Layer):
+class ChannelShortcut(SpatialLayer):
     """Gives features another number of channels and another resolution, without any weights.
 
     Every `strides`-th pixel is kept along each spatial axis, from pixel 0 on. Of too many channels
@@ -45,11 +49,8 @@ class ChannelShortcut(keras.layers.Layer):
 
     def __init__(self, filters: int, strides: int = 1, fill: str = "zeros", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name, value in {"filters": filters, "strides": strides}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer. Received: {name}={value}")
-        if fill not in FILLS:
-            raise ValueError(f"fill must be one of {FILLS}. Received: fill={fill!r}")
+        check_positive(filters=filters, strides=strides)
+        check_one_of("fill", fill, FILLS)
         self.filters, self.strides, self.fill = filters, strides, fill
 
     def call(self, inputs: Any) -> Any:
@@ -64,12 +65,10 @@ class ChannelShortcut(keras.layers.Layer):
         copies = -(-self.filters // x.shape[-1])
         return ops.concatenate([x] * copies, axis=-1)[..., : self.filters]
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """Shape of the output; `None` where a size is not known."""
-        sizes = [None if size is None else -(-size // self.strides) for size in input_shape[1:-1]]
-        return (input_shape[0], *sizes, self.filters)
+    def size_after(self, size: int) -> int:
+        """Size of the output along a spatial axis of this size."""
+        return -(-size // self.strides)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"filters": self.filters, "strides": self.strides, "fill": self.fill}
-        return {**super().get_config(), **own}
+    def channels_after(self, channels: int) -> int:
+        """Channels of the output."""
+        return self.filters

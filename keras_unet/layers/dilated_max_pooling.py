@@ -7,9 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._arguments import check_positive
+from keras_unet.layers.spatial import SpatialLayer
+
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class DilatedMaxPooling(keras.layers.Layer):
+class DilatedMaxPooling(SpatialLayer):
     """Maximum of `pool_size` pixels along each axis that are `dilation` apart, at stride 1.
 
     A network with poolings of stride 2, run at every position of an image, computes the same
@@ -39,35 +42,23 @@ class DilatedMaxPooling(keras.layers.Layer):
 
     def __init__(self, pool_size: int = 2, dilation: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name, value in {"pool_size": pool_size, "dilation": dilation}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer. Received: {name}={value}")
+        check_positive(pool_size=pool_size, dilation=dilation)
         self.pool_size, self.dilation = pool_size, dilation
-
-    @property
-    def _lost(self) -> int:
-        return (self.pool_size - 1) * self.dilation
 
     def call(self, inputs: Any) -> Any:
         """Takes the maxima, along one axis after the other."""
-        outputs = inputs
+        outputs, lost = inputs, (self.pool_size - 1) * self.dilation
         for axis in range(1, len(inputs.shape) - 1):
             parts = []
             for number in range(self.pool_size):
                 first = number * self.dilation
-                last = first - self._lost or None  # counted from the end, which may be unknown
+                last = first - lost or None  # counted from the end, which may be unknown
                 parts.append(outputs[(slice(None),) * axis + (slice(first, last),)])
             outputs = parts[0]
             for part in parts[1:]:
                 outputs = ops.maximum(outputs, part)
         return outputs
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """Shape of the maxima; `None` where a size is not known."""
-        sizes = [None if size is None else size - self._lost for size in input_shape[1:-1]]
-        return (input_shape[0], *sizes, input_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"pool_size": self.pool_size, "dilation": self.dilation}
-        return {**super().get_config(), **own}
+    def size_after(self, size: int) -> int:
+        """Size of the output along a spatial axis of this size."""
+        return size - (self.pool_size - 1) * self.dilation

@@ -8,11 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._arguments import check_positive
 from keras_unet.augmentation.field import mirror_fold
+from keras_unet.layers.spatial import SpatialLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class MirrorPadding(keras.layers.Layer):
+class MirrorPadding(SpatialLayer):
     """Extrapolates an image beyond its borders by mirroring, as the paper's overlap-tile strategy.
 
     The mirror stands on the border pixel, which is not repeated (NumPy's `mode="reflect"`):
@@ -61,8 +63,8 @@ class MirrorPadding(keras.layers.Layer):
             raise ValueError(
                 f"give either padding or multiple. Received: padding={padding}, multiple={multiple}"
             )
-        if multiple is not None and (not isinstance(multiple, int) or multiple < 1):
-            raise ValueError(f"multiple must be a positive integer. Received: multiple={multiple}")
+        if multiple is not None:
+            check_positive(multiple=multiple)
         if isinstance(padding, (list, tuple)):
             padding = tuple(_pairs(padding, rank=len(padding)))
         elif padding is not None:
@@ -97,10 +99,6 @@ class MirrorPadding(keras.layers.Layer):
             for size, (before, after) in zip(sizes, self._amounts(sizes), strict=True)
         ]
         return (input_shape[0], *padded, input_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "padding": self.padding, "multiple": self.multiple}
 
 
 def _pairs(padding: Any, rank: int) -> list[tuple[int, ...]]:

@@ -9,13 +9,11 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "crossentropy_dice": ["CrossentropyDice"],
-        "deep_supervision": ["DeepSupervision"],
+        "heads": ["DeepSupervision", "LossOfHeads"],
         "labels": ["check_labels"],
-        "loss_of_heads": ["LossOfHeads"],
         "seed_distance": ["SeedDistance"],
         "soft_dice": ["SoftDice", "dice_coefficients"],
-        "tanimoto": ["Tanimoto", "tanimoto_coefficient", "tanimoto_with_dual"],
-        "tanimoto_maps": ["TanimotoMaps"],
+        "tanimoto": ["Tanimoto", "TanimotoMaps", "tanimoto_coefficient", "tanimoto_with_dual"],
         "weighted_crossentropy": ["WeightedCrossentropy", "pixel_crossentropy"],
     },
 )

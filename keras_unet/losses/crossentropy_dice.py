@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_not_negative
 from keras_unet.losses.pixels import PixelLoss, check_class_weights
 from keras_unet.losses.soft_dice import SoftDice
 from keras_unet.losses.weighted_crossentropy import WeightedCrossentropy
@@ -53,8 +54,7 @@ class CrossentropyDice(PixelLoss):
         name: str = "crossentropy_dice",
     ):
         super().__init__(from_logits, class_weights, ignore_class, weights_in_target, name)
-        if not dice_weight >= 0:
-            raise ValueError(f"dice_weight must be at least 0. Received: dice_weight={dice_weight}")
+        check_not_negative(dice_weight=dice_weight)
         self.dice_weight = float(dice_weight)
         self.dice_class_weights = check_class_weights(dice_class_weights)
         self.per_image = per_image
@@ -66,12 +66,3 @@ class CrossentropyDice(PixelLoss):
         """The loss, a scalar."""
         crossentropy = self._crossentropy.call(y_true, y_pred, sample_weight)
         return crossentropy + self.dice_weight * self._dice.call(y_true, y_pred, sample_weight)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "dice_weight": self.dice_weight,
-            "dice_class_weights": self.dice_class_weights,
-            "per_image": self.per_image,
-        }

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_unet._arguments import arguments_of
+
 Tensor = Any
 
 
@@ -51,13 +53,18 @@ class PixelLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            "from_logits": self.from_logits,
-            "class_weights": self.class_weights,
-            "ignore_class": self.ignore_class,
-            "weights_in_target": self.weights_in_target,
-            "name": self.name,
-        }
+        return arguments_of(self)
+
+    def _labels_and_weights(
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        sample_weight: Tensor | None,
+        class_weights: Sequence[float] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """`labels_and_weights` with the options of this loss."""
+        options = class_weights, self.ignore_class, self.weights_in_target
+        return labels_and_weights(y_true, y_pred, sample_weight, *options)
 
 
 def labels_and_weights(
@@ -112,6 +119,20 @@ def labels_and_weights(
         table = ops.convert_to_tensor(class_weights, dtype="float32")
         weights = weights * ops.take(table, labels, axis=0)
     return labels, weights
+
+
+def probabilities_of(y_pred: Tensor, from_logits: bool) -> Tensor:
+    """Probabilities of logits (or of probabilities); a single channel is a sigmoid's."""
+    if not from_logits:
+        return y_pred
+    return ops.sigmoid(y_pred) if y_pred.shape[-1] == 1 else ops.softmax(y_pred)
+
+
+def one_hot_like(labels: Tensor, y_pred: Tensor) -> Tensor:
+    """Labels as float32 maps of 0 and 1, one for each channel of `y_pred`."""
+    if y_pred.shape[-1] == 1:
+        return ops.cast(labels[..., None], "float32")
+    return ops.one_hot(labels, y_pred.shape[-1], dtype="float32")
 
 
 def num_classes_of(y_pred: Tensor) -> int:

@@ -78,6 +78,15 @@ def share_of_common(loss: Tensor) -> Tensor:
     return loss if replicas == 1 else _with_value(loss, loss / replicas)
 
 
+def share_of_images(losses: Tensor, weights: Tensor, per_image: bool) -> Tensor:
+    """Share of the mean over the images that have any weight, or of one loss for the batch."""
+    if not per_image:
+        return share_of_common(losses)
+    counted = ops.any(weights != 0, axis=tuple(range(1, len(weights.shape))))
+    counted = ops.cast(counted, "float32")
+    return share_of_mean(ops.sum(losses * counted), ops.sum(counted))
+
+
 def _nonzero(denominator: Tensor) -> Tensor:
     """The denominator, 1 where it is zero (the numerator is zero then); NaN stays NaN."""
     return ops.where(denominator == 0, ops.ones_like(denominator), denominator)

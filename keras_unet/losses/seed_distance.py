@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._arguments import check_not_negative
 from keras_unet.losses import replicas
 from keras_unet.losses.pixels import PixelLoss, labels_and_weights
 from keras_unet.losses.weighted_crossentropy import pixel_crossentropy
@@ -53,10 +54,7 @@ class SeedDistance(PixelLoss):
         name: str = "seed_distance",
     ):
         super().__init__(from_logits=from_logits, ignore_class=ignore_class, name=name)
-        if distance_weight < 0:
-            raise ValueError(
-                f"distance_weight must be at least 0. Received: distance_weight={distance_weight}"
-            )
+        check_not_negative(distance_weight=distance_weight)
         self.distance_weight = float(distance_weight)
 
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
@@ -74,12 +72,3 @@ class SeedDistance(PixelLoss):
         error = ops.abs(y_pred[..., 1] - y_true[..., 1]) * ops.cast(labels, "float32")
         losses = pixel_crossentropy(labels, logits, self.from_logits) + self.distance_weight * error
         return replicas.share_of_mean(ops.sum(weights * losses), ops.sum(weights))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "distance_weight": self.distance_weight,
-            "from_logits": self.from_logits,
-            "ignore_class": self.ignore_class,
-            "name": self.name,
-        }

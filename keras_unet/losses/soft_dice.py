@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet.losses import replicas
-from keras_unet.losses.pixels import PixelLoss, check_num_class_weights, labels_and_weights
+from keras_unet._arguments import check_not_negative
+from keras_unet.losses import pixels, replicas
 
 Tensor = Any
 
@@ -40,10 +40,7 @@ def dice_coefficients(
     Returns:
         `(B, K)` if `per_image`, otherwise `(K,)`, float32 in 0..1.
     """
-    if probabilities.shape[-1] == 1:
-        truth = ops.cast(labels[..., None], "float32")
-    else:
-        truth = ops.one_hot(labels, probabilities.shape[-1], dtype="float32")
+    truth = pixels.one_hot_like(labels, probabilities)
     weights = weights[..., None]
     size = ops.square(probabilities) if squared else probabilities
     axes = tuple(range(1 if per_image else 0, len(labels.shape)))
@@ -57,7 +54,7 @@ def dice_coefficients(
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class SoftDice(PixelLoss):
+class SoftDice(pixels.PixelLoss):
     """Soft Dice loss, one minus the mean Dice coefficient.
 
     With probabilities p, the 0/1 map g of a class and pixel weights w
@@ -122,53 +119,28 @@ class SoftDice(PixelLoss):
         name: str = "soft_dice",
     ):
         super().__init__(from_logits, class_weights, ignore_class, weights_in_target, name)
-        if not smooth >= 0:
-            raise ValueError(f"smooth must be at least 0. Received: smooth={smooth}")
+        check_not_negative(smooth=smooth)
         self.per_image = per_image
         self.squared = squared
         self.smooth = float(smooth)
 
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The loss, a scalar."""
-        labels, weights = labels_and_weights(
-            y_true,
-            y_pred,
-            sample_weight,
-            ignore_class=self.ignore_class,
-            weights_in_target=self.weights_in_target,
-        )
+        labels, weights = self._labels_and_weights(y_true, y_pred, sample_weight)
         coefficients = dice_coefficients(
             labels,
-            self._probabilities(y_pred),
+            pixels.probabilities_of(y_pred, self.from_logits),
             weights,
             per_image=self.per_image,
             squared=self.squared,
             smooth=self.smooth,
         )
         losses = self._mean_over_classes(1.0 - coefficients)
-        if not self.per_image:
-            return replicas.share_of_common(losses)
-        counted = ops.any(weights != 0, axis=tuple(range(1, len(labels.shape))))
-        counted = ops.cast(counted, "float32")
-        return replicas.share_of_mean(ops.sum(losses * counted), ops.sum(counted))
-
-    def _probabilities(self, y_pred: Tensor) -> Tensor:
-        if not self.from_logits:
-            return y_pred
-        return ops.sigmoid(y_pred) if y_pred.shape[-1] == 1 else ops.softmax(y_pred)
+        return replicas.share_of_images(losses, weights, self.per_image)
 
     def _mean_over_classes(self, losses: Tensor) -> Tensor:
         if self.class_weights is None:
             return ops.mean(losses, axis=-1)
-        check_num_class_weights(self.class_weights, losses.shape[-1], "channel")
+        pixels.check_num_class_weights(self.class_weights, losses.shape[-1], "channel")
         weights = ops.convert_to_tensor(self.class_weights, dtype="float32")
         return ops.sum(losses * weights, axis=-1) / sum(self.class_weights)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "per_image": self.per_image,
-            "squared": self.squared,
-            "smooth": self.smooth,
-        }

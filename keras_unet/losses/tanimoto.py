@@ -1,4 +1,4 @@
-"""Tanimoto loss with its dual: overlap of the classes and of their complements, as one ratio."""
+"""Tanimoto loss with its dual: overlap of classes (or maps) and of their complements, one ratio."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet.losses import replicas
-from keras_unet.losses.pixels import PixelLoss, check_num_class_weights, labels_and_weights
+from keras_unet._names import check_one_of
+from keras_unet.losses import pixels, replicas
 
 Tensor = Any
+
+ACTIVATIONS = ("sigmoid", "softmax", None)
 
 
 def tanimoto_coefficient(
@@ -108,7 +110,7 @@ def tanimoto_with_dual(
     y_pred = ops.convert_to_tensor(y_pred, dtype="float32")
     factors = None
     if class_weights is not None:
-        check_num_class_weights(class_weights, y_true.shape[-1], "channel")
+        pixels.check_num_class_weights(class_weights, y_true.shape[-1], "channel")
         factors = ops.convert_to_tensor(class_weights, dtype="float32")
     coefficients = []
     for truth, found in ((y_true, y_pred), (1.0 - y_true, 1.0 - y_pred)):
@@ -120,18 +122,8 @@ def tanimoto_with_dual(
     return (coefficients[0] + coefficients[1]) / 2.0
 
 
-def tanimoto_share(coefficients: Tensor, weights: Tensor, per_image: bool) -> Tensor:
-    """One minus the coefficients as a loss: the mean over the images that have any weight."""
-    losses = 1.0 - coefficients
-    if not per_image:
-        return replicas.share_of_common(losses)
-    counted = ops.any(weights != 0, axis=tuple(range(1, len(weights.shape))))
-    counted = ops.cast(counted, "float32")
-    return replicas.share_of_mean(ops.sum(losses * counted), ops.sum(counted))
-
-
 @keras.saving.register_keras_serializable(package="keras_unet")
-class Tanimoto(PixelLoss):
+class Tanimoto(pixels.PixelLoss):
     """Tanimoto loss with dual on class maps, the loss of ResUNet-a.
 
         L = 1 - (T(p, l) + T(1 - p, 1 - l)) / 2
@@ -195,29 +187,79 @@ class Tanimoto(PixelLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The loss, a scalar."""
-        labels, weights = labels_and_weights(
-            y_true,
-            y_pred,
-            sample_weight,
-            ignore_class=self.ignore_class,
-            weights_in_target=self.weights_in_target,
-        )
-        binary = y_pred.shape[-1] == 1
-        if self.from_logits:
-            y_pred = ops.sigmoid(y_pred) if binary else ops.softmax(y_pred)
-        if binary:
-            truth = ops.cast(labels[..., None], "float32")
-        else:
-            truth = ops.one_hot(labels, y_pred.shape[-1], dtype="float32")
+        labels, weights = self._labels_and_weights(y_true, y_pred, sample_weight)
+        y_pred = pixels.probabilities_of(y_pred, self.from_logits)
+        truth = pixels.one_hot_like(labels, y_pred)
         coefficients = tanimoto_with_dual(
             truth, y_pred, weights, self.class_weights, self.volume_weights, self.per_image
         )
-        return tanimoto_share(coefficients, weights, self.per_image)
+        return replicas.share_of_images(1.0 - coefficients, weights, self.per_image)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "volume_weights": self.volume_weights,
-            "per_image": self.per_image,
-        }
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class TanimotoMaps(pixels.PixelLoss):
+    """Tanimoto loss with dual on maps, for the heads of `ResUNetA(multitask=True)`.
+
+    As `Tanimoto`, with `y_true` a map of numbers in 0..1 for every channel instead of labels: what
+    `keras_unet.targets.multitask_labels` gives. The volume V of a channel is its sum.
+
+    Args:
+        activation: What makes `y_pred` a map in 0..1: "sigmoid" (boundaries and colours), "softmax"
+            over the channels (classes and their distances), or None where it is one already.
+            Defaults to "sigmoid".
+        class_weights: Further factors, one per channel. Defaults to None, all one.
+        volume_weights: Whether channels get the weights 1 / V**2. Defaults to True.
+        per_image: One ratio for each image (True) or for the batch. Defaults to True.
+        name: Name of the loss. Defaults to "tanimoto_maps".
+
+    Call arguments:
+        y_true: `(B, *spatial, K)`, numbers in 0..1.
+        y_pred: `(B, *spatial, K)`.
+        sample_weight: `(B, *spatial)` or `(B, *spatial, 1)`, `(B,)`, a scalar, or None.
+
+    Raises:
+        ValueError: If `activation` is unknown, or shapes do not fit.
+
+    Example:
+        >>> loss = TanimotoMaps(activation=None)
+        >>> maps = np.array([[[[0.0, 1.0], [1.0, 0.0]]]])
+        >>> float(loss(maps, maps)), float(loss(maps, 1 - maps))
+        (0.0, 1.0)
+
+    Reference:
+        Diakogiannis, Waldner, Caccetta, Wu. "ResUNet-a: A deep learning framework for semantic
+        segmentation of remotely sensed data." ISPRS J. 162, 2020.
+        doi:10.1016/j.isprsjprs.2020.01.013, arXiv:1904.00592
+    """
+
+    def __init__(
+        self,
+        activation: str | None = "sigmoid",
+        class_weights: Sequence[float] | None = None,
+        volume_weights: bool = True,
+        per_image: bool = True,
+        name: str = "tanimoto_maps",
+    ):
+        super().__init__(activation is not None, class_weights, name=name)
+        check_one_of("activation", activation, ACTIVATIONS)
+        self.activation = activation
+        self.volume_weights = volume_weights
+        self.per_image = per_image
+
+    def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
+        """The loss, a scalar."""
+        y_true = ops.convert_to_tensor(y_true, dtype="float32")
+        true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+        if len(true) != len(pred) or true[-1] != pred[-1]:
+            raise ValueError(
+                "y_true must be (batch, *spatial, channels) like y_pred; for labels take the loss "
+                f"Tanimoto. Received: y_true.shape={true}, y_pred.shape={pred}"
+            )
+        no_labels = ops.zeros_like(y_true[..., 0])
+        _, weights = pixels.labels_and_weights(no_labels, y_pred, sample_weight)
+        if self.activation is not None:
+            y_pred = ops.sigmoid(y_pred) if self.activation == "sigmoid" else ops.softmax(y_pred)
+        coefficients = tanimoto_with_dual(
+            y_true, y_pred, weights, self.class_weights, self.volume_weights, self.per_image
+        )
+        return replicas.share_of_images(1.0 - coefficients, weights, self.per_image)

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_unet._names import check_one_of
 from keras_unet.losses import replicas
-from keras_unet.losses.pixels import PixelLoss, labels_and_weights
+from keras_unet.losses.pixels import PixelLoss
 
 Tensor = Any
 
@@ -111,20 +112,12 @@ class WeightedCrossentropy(PixelLoss):
     ):
         super().__init__(from_logits, class_weights, ignore_class, weights_in_target, name)
         self.reduction = "none" if reduction is None else reduction
-        if self.reduction not in REDUCTIONS:
-            raise ValueError(
-                f"reduction must be one of {REDUCTIONS}. Received: reduction={reduction!r}"
-            )
+        check_one_of("reduction", self.reduction, REDUCTIONS)
 
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The reduced loss, a scalar (with "none" a map `(B, *spatial)`)."""
-        labels, weights = labels_and_weights(
-            y_true,
-            y_pred,
-            sample_weight,
-            class_weights=self.class_weights,
-            ignore_class=self.ignore_class,
-            weights_in_target=self.weights_in_target,
+        labels, weights = self._labels_and_weights(
+            y_true, y_pred, sample_weight, self.class_weights
         )
         losses = weights * pixel_crossentropy(labels, y_pred, self.from_logits)
         if self.reduction == "none":
@@ -145,7 +138,3 @@ class WeightedCrossentropy(PixelLoss):
                 y_true = y_true[..., 0]
             counted = ops.cast(ops.cast(y_true, "int32") != self.ignore_class, "float32")
         return ops.sum(counted)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "reduction": self.reduction}

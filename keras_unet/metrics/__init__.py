@@ -8,9 +8,8 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "foreground_iou": ["ForegroundIoU"],
         "heads": ["FirstHead", "MeanOfHeads"],
-        "segmentation": ["Dice", "MeanIoU", "PixelAccuracy"],
+        "segmentation": ["Dice", "ForegroundIoU", "MeanIoU", "PixelAccuracy"],
     },
     submodules=("instances", "isbi", "segmentation"),
 )

@@ -7,30 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_unet.metrics._rand import (
-    Confusion,
-    foreground_overlaps,
-    foreground_pairs,
-    information,
-    pixel_confusion,
-    total,
-)
-from keras_unet.metrics._slices import (
-    THRESHOLDS,
-    WARPING_THRESHOLDS,
-    above,
-    check_images,
-    choose_thresholds,
-    score_slices,
-)
-from keras_unet.metrics._thinning import components, thin_borders
-from keras_unet.metrics._warping import (
-    SPLITS_AND_MERGERS,
-    Mismatch,
-    count_mismatches,
-    homotopic_warping,
-    mismatch_classes,
-)
+from keras_unet.metrics import _rand, _slices, _thinning, _warping
+from keras_unet.metrics._warping import SPLITS_AND_MERGERS, Mismatch
 
 ERRORS = ("pixel_error", "rand_error", "warping_error")
 SCORES = ("v_rand", "v_info")
@@ -137,17 +115,17 @@ def evaluate(labels: np.ndarray, proposals: np.ndarray) -> Evaluation:
         Arganda-Carreras et al., "Crowdsourcing the creation of image segmentation algorithms for
         connectomics", Frontiers in Neuroanatomy 9:142, 2015, doi:10.3389/fnana.2015.00142.
     """
-    labels, proposals = check_images(labels, proposals)
-    thresholds = choose_thresholds(proposals, None, THRESHOLDS)
-    truths = [components(label) for label in labels]
-    rows = score_slices(_score, thresholds, truths, proposals)
+    labels, proposals = _slices.check_images(labels, proposals)
+    thresholds = _slices.choose_thresholds(proposals, None, _slices.THRESHOLDS)
+    truths = [_thinning.components(label) for label in labels]
+    rows = _slices.score_slices(_score, thresholds, truths, proposals)
     per_slice = {
         name: np.array([[score.measure(name) for score in row] for row in rows]).T
         for name in ERRORS + SCORES
     }
     per_threshold = {
-        "pixel_error": np.array([1.0 - total(s.pixels for s in row).f_score for row in rows]),
-        "rand_error": np.array([1.0 - total(s.pairs for s in row).f_score for row in rows]),
+        "pixel_error": np.array([1.0 - _rand.total(s.pixels for s in row).f_score for row in rows]),
+        "rand_error": np.array([1.0 - _rand.total(s.pairs for s in row).f_score for row in rows]),
     }
     for name in ("warping_error", *SCORES):
         per_threshold[name] = per_slice[name].mean(axis=0)
@@ -170,9 +148,9 @@ def evaluate(labels: np.ndarray, proposals: np.ndarray) -> Evaluation:
 class _Score(NamedTuple):
     """Everything about one slice at one threshold."""
 
-    pixels: Confusion
-    pairs: Confusion
-    thinned_pairs: Confusion
+    pixels: _rand.Confusion
+    pairs: _rand.Confusion
+    thinned_pairs: _rand.Confusion
     v_info: float
     mismatches: dict[Mismatch, int]
     size: int
@@ -189,16 +167,16 @@ class _Score(NamedTuple):
 
 
 def _score(threshold: float, truth: np.ndarray, proposal: np.ndarray) -> _Score:
-    cells = above(proposal, threshold)
-    warped = homotopic_warping(truth, proposal, threshold)
-    errors = mismatch_classes(warped, proposal, threshold)
-    thinned = foreground_overlaps(truth, thin_borders(cells))
+    cells = _slices.above(proposal, threshold)
+    warped = _warping.homotopic_warping(truth, proposal, threshold)
+    errors = _warping.mismatch_classes(warped, proposal, threshold)
+    thinned = _rand.foreground_overlaps(truth, _thinning.thin_borders(cells))
     return _Score(
-        pixels=pixel_confusion(truth > 0, cells),
-        pairs=foreground_pairs(foreground_overlaps(truth, components(cells))),
-        thinned_pairs=foreground_pairs(thinned),
-        v_info=information(thinned).f_score,
-        mismatches=count_mismatches(errors, warped),
+        pixels=_rand.pixel_confusion(truth > 0, cells),
+        pairs=_rand.foreground_pairs(_rand.foreground_overlaps(truth, _thinning.components(cells))),
+        thinned_pairs=_rand.foreground_pairs(thinned),
+        v_info=_rand.information(thinned).f_score,
+        mismatches=_warping.count_mismatches(errors, warped),
         size=truth.size,
     )
 
@@ -208,7 +186,7 @@ def _best(name: str, values: np.ndarray) -> tuple[float, int]:
     if name in SCORES:
         return best_score(values)
     if name == "warping_error":
-        values = values[: len(WARPING_THRESHOLDS)]
+        values = values[: len(_slices.WARPING_THRESHOLDS)]
     index = int(np.argmin(values))
     return float(values[index]), index
 
@@ -234,8 +212,8 @@ def mismatch_picture(
     Returns:
         uint8 RGB `(H, W, 3)`: the proposal in grey, mismatches in their `MISMATCH_COLORS`.
     """
-    warped = homotopic_warping(label, proposal, threshold)
-    classes = mismatch_classes(warped, proposal, threshold, radius)
+    warped = _warping.homotopic_warping(label, proposal, threshold)
+    classes = _warping.mismatch_classes(warped, proposal, threshold, radius)
     grey = np.rint(np.asarray(proposal, dtype=np.float32) * 255).astype(np.uint8)
     picture = np.repeat(grey[..., None], 3, axis=-1)
     for kind, color in MISMATCH_COLORS.items():

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import optimize, sparse
 from scipy.sparse import csgraph
 
+from keras_unet._names import check_one_of
 from keras_unet.metrics._overlap import Overlap, check_pair, overlap
 
 CRITERIA = {"iou": "iou", "iot": "of_true", "iop": "of_pred"}
@@ -132,10 +133,7 @@ def match(
         Matching(tp=1, fp=1, fn=1, pairs=((1, 5),), scores=(1.0,))
     """
     check_threshold(threshold)
-    if criterion not in CRITERIA:
-        raise ValueError(
-            f"criterion must be one of {', '.join(CRITERIA)}. Received: criterion={criterion!r}"
-        )
+    check_one_of("criterion", criterion, tuple(CRITERIA))
     return match_overlap(overlap(*check_pair(true, pred)), threshold, strict, criterion)
 
 

@@ -62,9 +62,7 @@ def overlap(true: np.ndarray, pred: np.ndarray) -> Overlap:
     """Counts how the objects of two checked label images overlap."""
     true_ids, true_index = np.unique(true, return_inverse=True)
     pred_ids, pred_index = np.unique(pred, return_inverse=True)
-    shape = (len(true_ids), len(pred_ids))
-    pairs = (true_index.ravel(), pred_index.ravel())
-    table = sparse.coo_array((np.ones(true.size, dtype=np.int64), pairs), shape=shape).tocsr()
+    table = contingency(true_index, pred_index)
     keep_true, keep_pred = np.flatnonzero(true_ids), np.flatnonzero(pred_ids)
     shared = table[keep_true][:, keep_pred].tocoo()
     return Overlap(
@@ -76,6 +74,13 @@ def overlap(true: np.ndarray, pred: np.ndarray) -> Overlap:
         columns=shared.col,
         shared=shared.data,
     )
+
+
+def contingency(true: np.ndarray, pred: np.ndarray) -> sparse.csr_array:
+    """Number of pixels of each pair of labels 0, 1, ..., as a sparse matrix."""
+    ones = np.ones(true.size, dtype=np.int64)
+    shape = (int(true.max(initial=0)) + 1, int(pred.max(initial=0)) + 1)
+    return sparse.coo_array((ones, (true.ravel(), pred.ravel())), shape=shape).tocsr()
 
 
 def check_labels(image: np.ndarray, name: str) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
+
+from keras_unet.metrics._overlap import contingency
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Overlaps(NamedTuple):
 def foreground_overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
     """Overlaps of two label images `(H, W)`, 0 = background, within the objects of the truth."""
     inside = truth > 0
-    table = _contingency(truth[inside], predicted[inside]).tocoo()
+    table = contingency(truth[inside], predicted[inside]).tocoo()
     row, column = table.row, table.col
     sizes = np.bincount(row, table.data).astype(np.int64)
     covered = column > 0
@@ -108,13 +109,6 @@ def foreground_overlaps(truth: np.ndarray, predicted: np.ndarray) -> Overlaps:
         lone=int(table.data[~covered].sum()),
         total=int(table.data.sum()),
     )
-
-
-def _contingency(truth: np.ndarray, predicted: np.ndarray) -> sparse.csr_array:
-    """Number of pixels of each pair of labels, as a sparse matrix."""
-    ones = np.ones(truth.size, dtype=np.int64)
-    shape = (int(truth.max(initial=0)) + 1, int(predicted.max(initial=0)) + 1)
-    return sparse.coo_array((ones, (truth.ravel(), predicted.ravel())), shape=shape).tocsr()
 
 
 def foreground_pairs(overlaps: Overlaps) -> Confusion:
@@ -130,7 +124,7 @@ def foreground_pairs(overlaps: Overlaps) -> Confusion:
 
 def all_pairs(truth: np.ndarray, predicted: np.ndarray) -> Confusion:
     """Unordered pairs of all pixels of two label images `(H, W)`; background is one more object."""
-    table = _contingency(truth, predicted)
+    table = contingency(truth, predicted)
     return _confusion(
         _pairs(table.data), _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0)), _pairs(truth.size)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,24 +13,15 @@ import numpy as np
 T = TypeVar("T")
 
 
-def accumulated_thresholds(stop: float) -> tuple[float, ...]:
-    """0.0 and on in steps of 0.1, added up in double precision while not above `stop`.
+THRESHOLDS = tuple(itertools.accumulate([0.0, *[0.1] * 10]))
+"""The 11 thresholds of all measures but the warping error: 0.0 and on in steps of 0.1.
 
-    The sums are part of the challenge's definition: the fourth is 0.30000000000000004, and the
-    eleventh, the last that is not above 1, is 0.9999999999999999.
-    """
-    values, value = [], 0.0
-    while value <= stop:
-        values.append(value)
-        value += 0.1
-    return tuple(values)
+They are added up in double precision, and the sums are part of the challenge's definition: the
+fourth is 0.30000000000000004, and the eleventh, the last that is not above 1, 0.9999999999999999.
+"""
 
-
-THRESHOLDS = accumulated_thresholds(1.0)
-"""The 11 thresholds of all measures but the warping error."""
-
-WARPING_THRESHOLDS = accumulated_thresholds(0.9)
-"""The 10 thresholds of the warping error."""
+WARPING_THRESHOLDS = THRESHOLDS[:10]
+"""The 10 thresholds of the warping error, not above 0.9."""
 
 
 def check_images(labels: np.ndarray, proposals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

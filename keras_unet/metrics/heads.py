@@ -6,13 +6,13 @@ from typing import Any
 
 import keras
 
-from keras_unet.losses.deep_supervision import split_heads
+from keras_unet.losses.heads import MadeOfParts, split_heads
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
-class MeanOfHeads(keras.metrics.Metric):
+class MeanOfHeads(MadeOfParts, keras.metrics.Metric):
     """Applies a metric to the mean of the heads that stand side by side in the channels.
 
     Args:
@@ -47,18 +47,6 @@ class MeanOfHeads(keras.metrics.Metric):
     def reset_state(self) -> None:
         """Forgets everything."""
         self.metric.reset_state()
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "metric": keras.saving.serialize_keras_object(self.metric),
-            "heads": self.heads,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> MeanOfHeads:
-        """Makes the metric from `get_config`."""
-        return cls(**{**config, "metric": keras.saving.deserialize_keras_object(config["metric"])})
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")

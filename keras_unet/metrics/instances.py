@@ -190,15 +190,11 @@ def boundary_iou(true: LabelImages, pred: LabelImages, distance: int = 2) -> flo
     for images in image_pairs(true, pred):
         pairs = overlap(*images)
         rims = overlap(*(_rims(image, distance) for image in images))
-        scores = {
-            (a, b): score
-            for a, b, score in zip(
-                rims.true_ids[rims.rows], rims.pred_ids[rims.columns], rims.iou, strict=True
-            )
-        }
+        ids = zip(rims.true_ids[rims.rows], rims.pred_ids[rims.columns], strict=True)
+        scores = dict(zip(ids, rims.iou, strict=True))
         for k in pairs.covering():
-            ids = pairs.true_ids[pairs.rows[k]], pairs.pred_ids[pairs.columns[k]]
-            found += float(scores.get(ids, 0.0))
+            both = pairs.true_ids[pairs.rows[k]], pairs.pred_ids[pairs.columns[k]]
+            found += float(scores.get(both, 0.0))
         objects += len(pairs.true_ids)
     return found / objects if objects else 0.0
 
@@ -303,15 +299,11 @@ def evaluate(true: LabelImages, pred: LabelImages, threshold: float = 0.5) -> di
     """
     check_threshold(threshold)
     tables = list(overlaps(true, pred))
-    counts = _split_merge(tables)
+    counts, names = _split_merge(tables), ("correct", "split", "merged", "missed", "spurious")
     return {
         **aggregate([match_overlap(table, threshold) for table in tables]),
         "seg": seg_measure(true, pred),
         "dsb2018": _dsb2018(tables),
         "boundary_iou": boundary_iou(true, pred),
-        "correct": counts.correct,
-        "split": counts.split,
-        "merged": counts.merged,
-        "missed": counts.missed,
-        "spurious": counts.spurious,
+        **{name: getattr(counts, name) for name in names},
     }

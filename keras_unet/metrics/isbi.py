@@ -16,8 +16,12 @@ Reference:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 
+from keras_unet._names import check_one_of
 from keras_unet.metrics._evaluation import (
     MISMATCH_COLORS,
     Evaluation,
@@ -53,6 +57,8 @@ from keras_unet.metrics._warping import (
     mismatch_classes,
     simple_point_table,
 )
+
+T = TypeVar("T")
 
 __all__ = [
     "MISMATCH_COLORS",
@@ -114,18 +120,28 @@ def pixel_error(
         >>> pixel_error(label, np.where(label, 0.8, 0.3))
         0.0
     """
-    if kind not in ("f_score", "difference"):
-        raise ValueError(f"kind must be 'f_score' or 'difference'. Received: kind={kind!r}")
-    labels, proposals = check_images(labels, proposals)
-    cuts = choose_thresholds(proposals, threshold, THRESHOLDS)
-    totals = [total(row) for row in score_slices(_count_pixels, cuts, labels, proposals)]
+    check_one_of("kind", kind, ("f_score", "difference"))
+    rows = _sweep(pixel_confusion, labels, proposals, threshold)
+    totals = [total(row) for row in rows]
     if kind == "difference":
-        return min((counts.fp + counts.fn) / labels.size for counts in totals)
+        return min((counts.fp + counts.fn) / np.size(labels) for counts in totals)
     return 1.0 - max(counts.f_score for counts in totals)
 
 
-def _count_pixels(threshold: float, label: np.ndarray, proposal: np.ndarray) -> Confusion:
-    return pixel_confusion(label, above(proposal, threshold))
+def _sweep(
+    score: Callable[[np.ndarray, np.ndarray], T],
+    labels: np.ndarray,
+    proposals: np.ndarray,
+    threshold: float | None,
+) -> list[list[T]]:
+    """`score(label, cells)` of every slice, a list for each threshold."""
+    labels, proposals = check_images(labels, proposals)
+    cuts = choose_thresholds(proposals, threshold, THRESHOLDS)
+
+    def score_cells(cut: float, label: np.ndarray, proposal: np.ndarray) -> T:
+        return score(label, above(proposal, cut))
+
+    return score_slices(score_cells, cuts, labels, proposals)
 
 
 def rand_error(
@@ -158,20 +174,22 @@ def rand_error(
         Rand, "Objective criteria for the evaluation of clustering methods", Journal of the
         American Statistical Association 66, 1971, doi:10.2307/2284239.
     """
-    labels, proposals = check_images(labels, proposals)
-    cuts = choose_thresholds(proposals, threshold, THRESHOLDS)
-    count = _count_pairs if foreground_restricted else _count_all_pairs
-    rows = score_slices(count, cuts, labels, proposals)
+    rows = _sweep(
+        _count_pairs if foreground_restricted else _count_all_pairs, labels, proposals, threshold
+    )
     return 1.0 - max(total(row).f_score for row in rows)
 
 
-def _count_pairs(threshold: float, label: np.ndarray, proposal: np.ndarray) -> Confusion:
-    segments = components(above(proposal, threshold))
-    return foreground_pairs(foreground_overlaps(components(label), segments))
+def _count_pairs(label: np.ndarray, cells: np.ndarray) -> Confusion:
+    return foreground_pairs(foreground_overlaps(components(label), components(cells)))
 
 
-def _count_all_pairs(threshold: float, label: np.ndarray, proposal: np.ndarray) -> Confusion:
-    return all_pairs(components(label), components(above(proposal, threshold)))
+def _count_thinned_pairs(label: np.ndarray, cells: np.ndarray) -> Confusion:
+    return foreground_pairs(foreground_overlaps(components(label), thin_borders(cells)))
+
+
+def _count_all_pairs(label: np.ndarray, cells: np.ndarray) -> Confusion:
+    return all_pairs(components(label), components(cells))
 
 
 def warping_error(
@@ -262,20 +280,12 @@ def v_rand(
     Raises:
         ValueError: As in `pixel_error`; also if `average` is neither of both.
     """
-    if average not in ("macro", "micro"):
-        raise ValueError(f"average must be 'macro' or 'micro'. Received: average={average!r}")
-    labels, proposals = check_images(labels, proposals)
-    cuts = choose_thresholds(proposals, threshold, THRESHOLDS)
+    check_one_of("average", average, ("macro", "micro"))
     count = _count_thinned_pairs if thinning else _count_pairs
-    rows = score_slices(count, cuts, labels, proposals)
+    rows = _sweep(count, labels, proposals, threshold)
     if average == "micro":
         return max(total(row).f_score for row in rows)
     return max(float(np.mean([counts.f_score for counts in row])) for row in rows)
-
-
-def _count_thinned_pairs(threshold: float, label: np.ndarray, proposal: np.ndarray) -> Confusion:
-    segments = thin_borders(above(proposal, threshold))
-    return foreground_pairs(foreground_overlaps(components(label), segments))
 
 
 def v_info(
@@ -302,13 +312,10 @@ def v_info(
     Raises:
         ValueError: As in `pixel_error`.
     """
-    labels, proposals = check_images(labels, proposals)
-    cuts = choose_thresholds(proposals, threshold, THRESHOLDS)
     segment = thin_borders if thinning else components
 
-    def score(cut: float, label: np.ndarray, proposal: np.ndarray) -> float:
-        segments = segment(above(proposal, cut))
-        return information(foreground_overlaps(components(label), segments)).f_score
+    def score(label: np.ndarray, cells: np.ndarray) -> float:
+        return information(foreground_overlaps(components(label), segment(cells))).f_score
 
-    rows = score_slices(score, cuts, labels, proposals)
+    rows = _sweep(score, labels, proposals, threshold)
     return best_score([np.mean(row) for row in rows])[0]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_unet._arguments import arguments_of
 from keras_unet.losses.pixels import labels_and_weights, num_classes_of
 
 Tensor = Any
@@ -76,7 +77,12 @@ class ConfusionMetric(keras.metrics.Metric):
     over replicas under `tf.distribute`. Everything is float32 under every policy. A label that is
     no class, unless ignored or of weight zero, makes the result NaN;
     `keras_unet.losses.check_labels` says why.
+
+    Attributes:
+        default_name: Name in logs where none is given.
     """
+
+    default_name: str
 
     def __init__(
         self,
@@ -86,7 +92,7 @@ class ConfusionMetric(keras.metrics.Metric):
         weights_in_target: bool = False,
         name: str | None = None,
     ):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name or self.default_name, dtype="float32")
         if num_classes < 2:
             raise ValueError(
                 "num_classes must be at least 2 (2 also for one sigmoid channel). "
@@ -153,13 +159,7 @@ class ConfusionMetric(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            "num_classes": self.num_classes,
-            "from_logits": self.from_logits,
-            "ignore_class": self.ignore_class,
-            "weights_in_target": self.weights_in_target,
-            "name": self.name,
-        }
+        return arguments_of(self)
 
 
 class _MeanOverClasses(ConfusionMetric):
@@ -198,14 +198,6 @@ class _MeanOverClasses(ConfusionMetric):
             counted = ops.where(asked, counted, 0.0)
         total = ops.sum(counted)
         return ops.sum(ops.where(counted > 0, scores, 0.0)) / ops.where(total > 0, total, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "target_class_ids": self.target_class_ids,
-            "empty_score": self.empty_score,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
@@ -250,25 +242,7 @@ class MeanIoU(_MeanOverClasses):
         >>> model.compile("adam", loss, metrics=[MeanIoU(num_classes=2)])
     """
 
-    def __init__(
-        self,
-        num_classes: int = 2,
-        from_logits: bool = True,
-        ignore_class: int | None = None,
-        weights_in_target: bool = False,
-        target_class_ids: Sequence[int] | None = None,
-        empty_score: float | None = None,
-        name: str = "mean_iou",
-    ):
-        super().__init__(
-            num_classes,
-            from_logits,
-            ignore_class,
-            weights_in_target,
-            target_class_ids,
-            empty_score,
-            name,
-        )
+    default_name = "mean_iou"
 
     def _fractions(self, hits: Any, true: Any, predicted: Any) -> tuple[Any, Any]:
         return hits, true + predicted - hits
@@ -300,25 +274,7 @@ class Dice(_MeanOverClasses):
         0.8
     """
 
-    def __init__(
-        self,
-        num_classes: int = 2,
-        from_logits: bool = True,
-        ignore_class: int | None = None,
-        weights_in_target: bool = False,
-        target_class_ids: Sequence[int] | None = None,
-        empty_score: float | None = None,
-        name: str = "dice",
-    ):
-        super().__init__(
-            num_classes,
-            from_logits,
-            ignore_class,
-            weights_in_target,
-            target_class_ids,
-            empty_score,
-            name,
-        )
+    default_name = "dice"
 
     def _fractions(self, hits: Any, true: Any, predicted: Any) -> tuple[Any, Any]:
         return 2 * hits, true + predicted
@@ -347,15 +303,7 @@ class PixelAccuracy(ConfusionMetric):
         0.5
     """
 
-    def __init__(
-        self,
-        num_classes: int = 2,
-        from_logits: bool = True,
-        ignore_class: int | None = None,
-        weights_in_target: bool = False,
-        name: str = "pixel_accuracy",
-    ):
-        super().__init__(num_classes, from_logits, ignore_class, weights_in_target, name)
+    default_name = "pixel_accuracy"
 
     def _fractions(self, hits: Any, true: Any, predicted: Any) -> tuple[Any, Any]:
         return hits, true
@@ -363,3 +311,31 @@ class PixelAccuracy(ConfusionMetric):
     def _reduce(self, above: Tensor, below: Tensor) -> Tensor:
         total = ops.sum(below)
         return ops.sum(above) / ops.where(total == 0, 1.0, total)
+
+
+@keras.saving.register_keras_serializable(package="keras_unet")
+class ForegroundIoU(MeanIoU):
+    """Mean IoU of background and foreground where channel 0 is the foreground.
+
+    Args:
+        from_logits: Whether channel 0 is a logit (threshold 0) or a probability (0.5). Defaults to
+            True.
+        ignore_class: Label of pixels that do not count. Defaults to -1.
+        name: Name in logs. Defaults to "iou".
+
+    Call arguments:
+        y_true: `(B, *spatial, C)`, channel 0 is 0, 1 or `ignore_class`.
+        y_pred: `(B, *spatial, C)`.
+        sample_weight: As in `MeanIoU`.
+    """
+
+    def __init__(
+        self, from_logits: bool = True, ignore_class: int | None = -1, name: str = "iou"
+    ) -> None:
+        super().__init__(2, from_logits=from_logits, ignore_class=ignore_class, name=name)
+
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
+        """Adds a batch."""
+        super().update_state(y_true[..., :1], y_pred[..., :1], sample_weight)

@@ -14,10 +14,9 @@ __getattr__, __dir__, __all__ = attach(
         "res_unet": ["ResUNet"],
         "res_unet_a": ["ResUNetA"],
         "segmentation_model": ["SegmentationModel"],
-        "sliding_window": ["SlidingWindow"],
+        "sliding_window": ["SlidingWindow", "predict_windows"],
         "unet": ["UNet"],
         "unet_plus_plus": ["UNetPlusPlus"],
         "vnet": ["VNet"],
-        "windows": ["predict_windows"],
     },
 )

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from keras_unet.geometry.base import Geometry
+from keras_unet.layers.center_crop import StartCrop
 from keras_unet.layers.mirror_padding import MirrorPadding
-from keras_unet.layers.start_crop import StartCrop
 
 _CHECKS_ONLY: ContextVar[bool] = ContextVar("checks_only", default=False)
 

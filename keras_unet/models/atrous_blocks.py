@@ -88,5 +88,4 @@ class AtrousBlocks(Blocks):
     def _maxima(self, x: Any, size: int, name: str) -> Any:
         if size == 1:
             return x
-        pooling = getattr(keras.layers, f"MaxPooling{self.rank}D")
-        return pooling(size, data_format="channels_last", name=name, dtype=self.dtype)(x)
+        return self.ranked("MaxPooling{}D", size, name=name)(x)

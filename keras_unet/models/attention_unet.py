@@ -6,16 +6,12 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_positive, check_rate
 from keras_unet.geometry.unet import UNetGeometry
-from keras_unet.layers.bilinear_upsampling import BilinearUpsampling
+from keras_unet.layers.upsampling import BilinearUpsampling
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_input_shape,
-    check_positive,
-    check_rate,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
@@ -83,36 +79,28 @@ class AttentionUNet(SegmentationModel):
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters, depth=depth)
         check_rate("dropout", dropout)
-        policy = keras.dtype_policies.get(dtype)
         # The gates interpolate linearly, which reaches farther than an up-convolution.
         geometry = UNetGeometry(depth, "same", len(input_shape) - 1, upsampling_reach=1)
 
         # === Layers ===
-        blocks = Blocks(
-            rank=geometry.rank,
-            padding="same",
-            activation=activation,
-            normalization=normalization,
-            dtype=policy,
-        )
+        blocks = Blocks(geometry, activation, normalization, dtype=dtype)
 
         # === Functional model ===
-        inputs, image = image_input(input_shape, geometry, policy)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         x, skips = image, []
         for level in range(depth + 1):
             if level:
                 skips.append(x)
                 x = blocks.pool(x, f"contract{level}")
             x = blocks.convolutions(x, filters * 2**level, f"contract{level + 1}")
-        if dropout:
-            x = keras.layers.Dropout(dropout, name="contract_dropout", dtype=policy)(x)
+        x = blocks.dropped(x, dropout, "contract_dropout")
         for level in reversed(range(depth)):
             skip = _gate(blocks, skips[level], x, f"gate{level + 1}")
             x = blocks.up_convolution(x, filters * 2**level, f"expand{level + 1}")
             x = blocks.join(x, skip, f"expand{level + 1}")
             x = blocks.convolutions(x, filters * 2**level, f"expand{level + 1}")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
 
 
 def _gate(blocks: Blocks, skip: Any, below: Any, name: str) -> Any:

@@ -8,9 +8,10 @@ from typing import Any
 
 import keras
 
-from keras_unet.layers.bilinear_upsampling import BilinearUpsampling
+from keras_unet._names import check_one_of
+from keras_unet.geometry.base import Geometry
 from keras_unet.layers.center_crop import CenterCrop
-from keras_unet.layers.nearest_upsampling import NearestUpsampling
+from keras_unet.layers.upsampling import BilinearUpsampling, NearestUpsampling
 
 NORMALIZATIONS = (None, "batch", "group")
 INITIALIZERS = ("he_normal", "caffe_xavier")
@@ -24,54 +25,48 @@ class Blocks:
     network has a name and a shape of its own in `model.summary()`.
 
     Args:
-        rank: Number of spatial axes, 1 to 3.
-        padding: "valid" or "same".
-        kernel_size: Odd size of the convolutions' kernels. Defaults to 3.
-        convs_per_level: Convolutions that `convolutions` stacks. Defaults to 2.
+        geometry: Geometry of the network, whose rank and padding its layers have.
         activation: Name, function or configuration of the non-linearity; "prelu" is a slope for
             each channel, from 0.25. Defaults to "relu".
         normalization: None, "batch" or "group" (8 groups, or the largest divisor of 8 that divides
             the filters), between convolution and activation. Defaults to None.
+        kernel_size: Odd size of the convolutions' kernels. Defaults to 3.
+        convs_per_level: Convolutions that `convolutions` stacks. Defaults to 2.
         l2: Factor of the L2 penalty on the kernels of convolutions. Defaults to 0, none.
         initializer: "he_normal": N(0, 2 / N) with N inputs per output; "caffe_xavier": uniform of
             variance 1 / N with Caffe's N. Defaults to "he_normal".
         dtype: Dtype policy of all layers. Defaults to None, the global one.
     """
 
-    rank: int
-    padding: str
-    kernel_size: int = 3
-    convs_per_level: int = 2
+    geometry: Geometry
     activation: Any = "relu"
     normalization: str | None = None
+    kernel_size: int = 3
+    convs_per_level: int = 2
     l2: float = 0.0
     initializer: str = "he_normal"
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        if self.normalization not in NORMALIZATIONS:
-            raise ValueError(
-                f"normalization must be one of {NORMALIZATIONS}. "
-                f"Received: normalization={self.normalization!r}"
-            )
-        if self.initializer not in INITIALIZERS:
-            raise ValueError(
-                f"initializer must be one of {INITIALIZERS}. "
-                f"Received: initializer={self.initializer!r}"
-            )
+        check_one_of("normalization", self.normalization, NORMALIZATIONS)
+        check_one_of("initializer", self.initializer, INITIALIZERS)
+        object.__setattr__(self, "dtype", keras.dtype_policies.get(self.dtype))
+
+    def ranked(self, kind: str, *arguments: Any, **options: Any) -> keras.layers.Layer:
+        """A Keras layer of the network's rank and dtype, such as "MaxPooling{}D"."""
+        layer = getattr(keras.layers, kind.format(self.geometry.rank))
+        shared = {"data_format": "channels_last", "dtype": self.dtype}
+        return layer(*arguments, **{**shared, **options})
 
     def convolutions(self, x: Any, filters: int, name: str) -> Any:
         """The level's convolutions, each with normalisation and activation."""
         for number in range(1, self.convs_per_level + 1):
-            x = self.convolution(x, filters, self.kernel_size, f"{name}_conv{number}")
-            x = self.activated(self.normalized(x, f"{name}_conv{number}"), f"{name}_conv{number}")
+            x = self.convolved(x, filters, self.kernel_size, f"{name}_conv{number}")
         return x
 
     def pool(self, x: Any, name: str, padding: str = "valid") -> Any:
         """Max pooling of 2 with stride 2; "same" keeps the last pixel of an odd size."""
-        pooling = getattr(keras.layers, f"MaxPooling{self.rank}D")
-        options = {"data_format": "channels_last", "dtype": self.dtype}
-        return pooling(2, padding=padding, name=f"{name}_pool", **options)(x)
+        return self.ranked("MaxPooling{}D", 2, padding=padding, name=f"{name}_pool")(x)
 
     def up_convolution(self, x: Any, filters: int, name: str, activate: bool = False) -> Any:
         """Up-convolution: a transposed convolution of size 2 and stride 2.
@@ -81,20 +76,12 @@ class Blocks:
         the kernel's axes `(*size, out, in)` as `(*size, in, out)`. That mistaken number happens to
         be what Caffe takes, size**rank * out, so "caffe_xavier" asks Keras for it.
         """
-        transposed = getattr(keras.layers, f"Conv{self.rank}DTranspose")
         if self.initializer == "he_normal":
             initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / x.shape[-1]))
         else:
             initializer = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
-        x = transposed(
-            filters,
-            2,
-            strides=2,
-            data_format="channels_last",
-            kernel_initializer=initializer,
-            name=f"{name}_up",
-            dtype=self.dtype,
-        )(x)
+        options = {"kernel_initializer": initializer, "name": f"{name}_up"}
+        x = self.ranked("Conv{}DTranspose", filters, 2, strides=2, **options)(x)
         return self.activated(x, f"{name}_up") if activate else x
 
     def repeat(self, x: Any, factor: int, name: str) -> Any:
@@ -113,13 +100,22 @@ class Blocks:
 
     def join(self, x: Any, skip: Any, name: str) -> Any:
         """Concatenates the up-sampled features and, after them, the (cropped) skip connection."""
-        if self.padding == "valid":
+        if self.geometry.padding == "valid":
             skip = CenterCrop(name=f"{name}_crop", dtype=self.dtype)([skip, x])
         return keras.layers.Concatenate(name=f"{name}_concat", dtype=self.dtype)([x, skip])
 
     def head(self, x: Any, num_classes: int, name: str = "logits") -> Any:
         """1x1 convolution to logits, computed in float32 under every dtype policy."""
         return self.convolution(x, num_classes, 1, name, dtype="float32")
+
+    def convolved(self, x: Any, filters: int, size: int, name: str, **options: Any) -> Any:
+        """One convolution (`options` as there) with normalisation and activation."""
+        x = self.convolution(x, filters, size, name, **options)
+        return self.activated(self.normalized(x, name), name)
+
+    def dropped(self, x: Any, rate: float, name: str) -> Any:
+        """Dropout; no layer for a rate of 0."""
+        return keras.layers.Dropout(rate, name=name, dtype=self.dtype)(x) if rate else x
 
     def convolution(
         self,
@@ -132,21 +128,22 @@ class Blocks:
         use_bias: bool = True,
         padding: str | None = None,
         dtype: Any = None,
+        initializer: Any = None,
     ) -> Any:
         """One convolution, without normalisation and activation."""
-        convolution = getattr(keras.layers, f"Conv{self.rank}D")
         scale, distribution = (
             (2.0, "untruncated_normal") if self.initializer == "he_normal" else (1.0, "uniform")
         )
-        return convolution(
+        return self.ranked(
+            "Conv{}D",
             filters,
             size,
             strides=strides,
-            padding=padding or self.padding,
+            padding=padding or self.geometry.padding,
             dilation_rate=dilation,
             use_bias=use_bias,
-            data_format="channels_last",
-            kernel_initializer=keras.initializers.VarianceScaling(scale, "fan_in", distribution),
+            kernel_initializer=initializer
+            or keras.initializers.VarianceScaling(scale, "fan_in", distribution),
             kernel_regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
             name=name,
             dtype=dtype or self.dtype,
@@ -168,7 +165,7 @@ class Blocks:
         if self.activation == "prelu":
             return keras.layers.PReLU(
                 alpha_initializer=keras.initializers.Constant(0.25),
-                shared_axes=list(range(1, self.rank + 1)),
+                shared_axes=list(range(1, self.geometry.rank + 1)),
                 name=f"{name}_act",
                 dtype=self.dtype,
             )(x)

@@ -7,17 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unet._arguments import check_positive, check_rate
+from keras_unet._names import check_one_of
 from keras_unet.geometry.window import Reads, WindowGeometry, convolution, margin_of, up_convolution
 from keras_unet.layers.bilinear_up_convolution import BilinearUpConvolution, bilinear_kernel
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_choice,
-    check_input_shape,
-    check_positive,
-    check_rate,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 VARIANTS = ("32s", "16s", "8s")
 SCORES = ("zeros", "he_normal")
@@ -109,43 +105,32 @@ class FCN(SegmentationModel):
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters)
         check_positive(units=64 * filters if units is None else units)
-        check_choice("variant", variant, VARIANTS)
-        check_choice("score_initializer", score_initializer, SCORES)
+        check_one_of("variant", variant, VARIANTS)
+        check_one_of("score_initializer", score_initializer, SCORES)
         check_rate("dropout", dropout)
-        policy = keras.dtype_policies.get(dtype)
         margin = max(margin_of(path, STRIDE) for path in _paths(variant))
         geometry = WindowGeometry(margin, STRIDE, "same", len(input_shape) - 1)
 
         # === Functional model ===
-        blocks = Blocks(
-            rank=geometry.rank,
-            padding="same",
-            activation=activation,
-            normalization=normalization,
-            dtype=policy,
-        )
+        blocks = Blocks(geometry, activation, normalization, dtype=dtype)
         heads = _Scores(blocks, num_classes, score_initializer, learned_upsampling)
-        inputs, image = image_input(input_shape, geometry, policy)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         pools = _body(blocks, image, filters)
         x = _fully_connected(blocks, pools[-1], 64 * filters if units is None else units, dropout)
         logits = heads.interpolated(heads.score(x, "fr"), pools, variant)
         outputs = cut_back(logits, inputs, image)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
 
 
 def _body(blocks: Blocks, x: Any, filters: int) -> list[Any]:
     """Outputs of the five poolings."""
-    padding = getattr(keras.layers, f"ZeroPadding{blocks.rank}D")
-    x = padding(PAD, name="pad", dtype=blocks.dtype)(x)
+    zeros = getattr(keras.layers, f"ZeroPadding{blocks.geometry.rank}D")
+    x = zeros(PAD, name="pad", dtype=blocks.dtype)(x)
     pools = []
     for stage, (width, count) in enumerate(BODY, start=1):
         for number in range(1, count + 1):
-            name = f"conv{stage}_{number}"
-            first = stage == number == 1
-            x = blocks.convolution(
-                x, width * filters, 3, name, padding="valid" if first else "same"
-            )
-            x = blocks.activated(blocks.normalized(x, name), name)
+            padding = "valid" if stage == number == 1 else "same"
+            x = blocks.convolved(x, width * filters, 3, f"conv{stage}_{number}", padding=padding)
         x = blocks.pool(x, f"stage{stage}", padding="same")
         pools.append(x)
     return pools
@@ -153,10 +138,8 @@ def _body(blocks: Blocks, x: Any, filters: int) -> list[Any]:
 
 def _fully_connected(blocks: Blocks, x: Any, units: int, dropout: float) -> Any:
     for name, size in (("fc6", 7), ("fc7", 1)):
-        x = blocks.convolution(x, units, size, name, padding="valid")
-        x = blocks.activated(blocks.normalized(x, name), name)
-        if dropout:
-            x = keras.layers.Dropout(dropout, name=f"{name}_dropout", dtype=blocks.dtype)(x)
+        x = blocks.convolved(x, units, size, name, padding="valid")
+        x = blocks.dropped(x, dropout, f"{name}_dropout")
     return x
 
 
@@ -168,41 +151,29 @@ class _Scores:
         self.initializer, self.learned = initializer, learned
 
     def score(self, x: Any, name: str) -> Any:
-        layer = getattr(keras.layers, f"Conv{self.blocks.rank}D")
-        return layer(
-            self.num_classes,
-            1,
-            data_format="channels_last",
-            kernel_initializer=self.initializer,
-            name=f"score_{name}",
-            dtype="float32",
-        )(x)
+        options: dict[str, Any] = {"padding": "valid", "initializer": self.initializer}
+        name = f"score_{name}"
+        return self.blocks.convolution(x, self.num_classes, 1, name, dtype="float32", **options)
 
     def up(self, x: Any, factor: int) -> Any:
+        name = f"up{factor}_{x.name}"
         if not self.learned:
-            return BilinearUpConvolution(factor, name=f"up{factor}_{x.name}", dtype="float32")(x)
-        layer = getattr(keras.layers, f"Conv{self.blocks.rank}DTranspose")
-        rank, classes = self.blocks.rank, self.num_classes
+            return BilinearUpConvolution(factor, name=name, dtype="float32")(x)
+        rank, classes = self.blocks.geometry.rank, self.num_classes
         kernel = bilinear_kernel(factor)
         for axis in range(1, rank):
             kernel = kernel[..., None] * bilinear_kernel(factor).reshape((1,) * axis + (-1,))
         kernel = kernel.reshape(*kernel.shape, 1, 1) * np.eye(classes, dtype="float32")
-        up = layer(
-            classes,
-            2 * factor,
-            strides=factor,
-            use_bias=False,
-            data_format="channels_last",
-            name=f"up{factor}_{x.name}",
-            dtype="float32",
-        )
+        options = {"strides": factor, "use_bias": False, "name": name, "dtype": "float32"}
+        up = self.blocks.ranked("Conv{}DTranspose", classes, 2 * factor, **options)
         outputs = up(x)
         up.set_weights([kernel])
         return outputs
 
     def crop(self, x: Any, ends: tuple[int, int], name: str) -> Any:
-        layer = getattr(keras.layers, f"Cropping{self.blocks.rank}D")
-        ends_of_axes = ends if self.blocks.rank == 1 else (ends,) * self.blocks.rank
+        rank = self.blocks.geometry.rank
+        layer = getattr(keras.layers, f"Cropping{rank}D")
+        ends_of_axes = ends if rank == 1 else (ends,) * rank
         return layer(ends_of_axes, name=name, dtype="float32")(x)
 
     def interpolated(self, score: Any, pools: list[Any], variant: str) -> Any:

@@ -6,16 +6,13 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_positive
+from keras_unet._names import check_one_of
 from keras_unet.geometry.window import WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.layers.channel_shortcut import ChannelShortcut
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_choice,
-    check_input_shape,
-    check_positive,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 SHORTCUTS = ("projection", "identity")
 
@@ -88,23 +85,16 @@ class ResUNet(SegmentationModel):
         # === Arguments ===
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters, depth=depth)
-        check_choice("shortcut", shortcut, SHORTCUTS)
-        policy = keras.dtype_policies.get(dtype)
+        check_one_of("shortcut", shortcut, SHORTCUTS)
         geometry = WindowGeometry(
             margin_of(_longest_path(depth), 2**depth), 2**depth, "same", len(input_shape) - 1
         )
 
         # === Layers ===
-        blocks = Blocks(
-            rank=geometry.rank,
-            padding="same",
-            activation=activation,
-            normalization=normalization,
-            dtype=policy,
-        )
+        blocks = Blocks(geometry, activation, normalization, dtype=dtype)
 
         # === Functional model ===
-        inputs, image = image_input(input_shape, geometry, policy)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         x, skips = image, []
         for level in range(depth + 1):
             if level:
@@ -115,7 +105,7 @@ class ResUNet(SegmentationModel):
             x = blocks.join(blocks.repeat(x, 2, f"{layer}_up"), skips[level], layer)
             x = _unit(blocks, x, filters * 2**level, None, shortcut, layer)
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
 
 
 def _unit(blocks: Blocks, x: Any, filters: int, level: int | None, shortcut: str, name: str) -> Any:

@@ -6,15 +6,12 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_positive
+from keras_unet._names import check_one_of
 from keras_unet.geometry.window import Reads, WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.atrous_blocks import AtrousBlocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_choice,
-    check_input_shape,
-    check_positive,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 _ALL, _THREE, _NEAR, _ONE = (1, 3, 15, 31), (1, 3, 15), (1, 3, 5), (1,)
 
@@ -121,22 +118,15 @@ class ResUNetA(SegmentationModel):
         # === Arguments ===
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters, window=window)
-        check_choice("variant", variant, tuple(VARIANTS))
+        check_one_of("variant", variant, tuple(VARIANTS))
         _check_window(window, variant)
-        policy = keras.dtype_policies.get(dtype)
         if margin is None:
             margin = margin_of(_longest_path(variant, window, multitask), window)
         geometry = WindowGeometry(margin, window, "same", len(input_shape) - 1)
-        blocks = AtrousBlocks(
-            rank=geometry.rank,
-            padding="same",
-            activation=activation,
-            normalization=normalization,
-            dtype=policy,
-        )
+        blocks = AtrousBlocks(geometry, activation, normalization, dtype=dtype)
 
         # === Functional model ===
-        inputs, image = image_input(input_shape, geometry, policy)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         features = _features(blocks, image, filters, variant, window)
         pooled = blocks.activated(blocks.pyramid(features, filters, window, "pyramid"), "pyramid")
         if multitask:
@@ -150,7 +140,7 @@ class ResUNetA(SegmentationModel):
         }
 
         logits = outputs["segmentation"]
-        super().__init__(inputs, logits, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, logits, geometry, blocks.dtype, name=name, trainable=trainable)
         self.heads = HEADS if multitask else ()
         self._outputs_of_heads = outputs
 
@@ -167,9 +157,7 @@ class ResUNetA(SegmentationModel):
             return self
         logits = [self._outputs_of_heads[head] for head in self.heads]
         joined = keras.layers.Concatenate(name="heads", dtype="float32")(logits)
-        model = keras.Model(self.inputs[0], joined, name=f"{self.name}_heads")
-        model.supports_jit = self.supports_jit
-        return model
+        return self._sharing(joined, "heads")
 
     def multitask_model(self) -> keras.Model:
         """The model with the outputs of all heads, for training; it shares all its layers.
@@ -202,10 +190,7 @@ class ResUNetA(SegmentationModel):
                 "the model has no other heads; make it with multitask=True. "
                 "Received: multitask=False"
             )
-        outputs = dict(self._outputs_of_heads)
-        model = keras.Model(self.inputs[0], outputs, name=f"{self.name}_multitask")
-        model.supports_jit = self.supports_jit
-        return model
+        return self._sharing(dict(self._outputs_of_heads), "multitask")
 
 
 def _features(blocks: AtrousBlocks, image: Any, filters: int, variant: str, window: int) -> Any:

@@ -67,6 +67,12 @@ class SegmentationModel(keras.Model):
         """
         return self
 
+    def _sharing(self, outputs: Any, suffix: str) -> keras.Model:
+        """A model of other outputs that shares the layers, named after this one."""
+        model = keras.Model(self.inputs[0], outputs, name=f"{self.name}_{suffix}")
+        model.supports_jit = self.supports_jit
+        return model
+
     def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
         """The loss of `training_model()`, from the one for this model's logits."""
         return loss
@@ -157,22 +163,3 @@ def check_input_shape(input_shape: Any) -> tuple[int | None, ...]:
             f"such as (None, None, 1). Received: input_shape={input_shape}"
         )
     return shape
-
-
-def check_positive(**values: Any) -> None:
-    """Raises a `ValueError` for a value that is no positive integer."""
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a positive integer. Received: {name}={value}")
-
-
-def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raises a `ValueError` for a value that is not among the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {tuple(choices)}. Received: {name}={value!r}")
-
-
-def check_rate(name: str, value: float) -> None:
-    """Raises a `ValueError` for a rate outside [0, 1)."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be in [0, 1). Received: {name}={value}")

@@ -6,16 +6,12 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_positive, check_rate
+from keras_unet._names import check_one_of
 from keras_unet.geometry.unet import UNetGeometry
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_choice,
-    check_input_shape,
-    check_positive,
-    check_rate,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 VARIANTS = ("paper", "release2015")
 UPSAMPLINGS = ("transpose", "bilinear")
@@ -110,11 +106,10 @@ class UNet(SegmentationModel):
         # === Arguments ===
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters)
-        check_choice("variant", variant, VARIANTS)
+        check_one_of("variant", variant, VARIANTS)
         check_rate("dropout", dropout)
         _check_upsampling(upsampling, padding)
         released = variant == "release2015"
-        policy = keras.dtype_policies.get(dtype)
         geometry = UNetGeometry(
             depth=depth,
             padding=padding,
@@ -126,28 +121,26 @@ class UNet(SegmentationModel):
 
         # === Layers ===
         blocks = Blocks(
-            rank=geometry.rank,
-            padding=padding,
-            kernel_size=kernel_size,
-            convs_per_level=convs_per_level,
-            activation=activation,
-            normalization=normalization,
+            geometry,
+            activation,
+            normalization,
+            kernel_size,
+            convs_per_level,
             initializer="caffe_xavier" if released else "he_normal",
-            dtype=policy,
+            dtype=dtype,
         )
         up = blocks.up_bilinear if upsampling == "bilinear" else blocks.up_convolution
 
         # === Functional model ===
-        inputs, image = image_input(input_shape, geometry, policy)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         x, skips = image, []
         for level in range(depth + 1):
             if level:
                 skips.append(x)
                 x = blocks.pool(x, f"contract{level}")
             x = blocks.convolutions(x, filters * 2**level, f"contract{level + 1}")
-            if dropout and level >= depth - 1:
-                layer = f"contract{level + 1}_dropout"
-                x = keras.layers.Dropout(dropout, name=layer, dtype=policy)(x)
+            if level >= depth - 1:
+                x = blocks.dropped(x, dropout, f"contract{level + 1}_dropout")
         for level in reversed(range(depth)):
             channels = filters * 2**level
             keeps = released and level == 0
@@ -156,11 +149,11 @@ class UNet(SegmentationModel):
                 x = blocks.join(x, skips[level], f"expand{level + 1}")
             x = blocks.convolutions(x, channels, f"expand{level + 1}")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
 
 
 def _check_upsampling(upsampling: str, padding: str) -> None:
-    check_choice("upsampling", upsampling, UPSAMPLINGS)
+    check_one_of("upsampling", upsampling, UPSAMPLINGS)
     if upsampling == "bilinear" and padding == "valid":
         raise ValueError(
             "bilinear up-sampling clamps at the rim of a tile; use it with padding='same', or "

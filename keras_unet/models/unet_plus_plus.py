@@ -7,17 +7,13 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_not_negative, check_positive, check_rate
 from keras_unet.geometry.unet import UNetGeometry
 from keras_unet.losses import DeepSupervision
 from keras_unet.metrics import MeanOfHeads
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_input_shape,
-    check_positive,
-    check_rate,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
@@ -94,27 +90,18 @@ class UNetPlusPlus(SegmentationModel):
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters, depth=depth)
         check_rate("dropout", dropout)
-        if not l2 >= 0:
-            raise ValueError(f"l2 must be at least 0. Received: l2={l2}")
-        policy = keras.dtype_policies.get(dtype)
+        check_not_negative(l2=l2)
         geometry = UNetGeometry(depth, "same", len(input_shape) - 1)
 
         # === Functional model ===
-        blocks = Blocks(
-            rank=geometry.rank,
-            padding="same",
-            activation=activation,
-            normalization=normalization,
-            l2=l2,
-            dtype=policy,
-        )
-        inputs, image = image_input(input_shape, geometry, policy)
+        blocks = Blocks(geometry, activation, normalization, l2=l2, dtype=dtype)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         ends = _triangle(blocks, image, filters, depth, dropout)
         first = 1 if deep_supervision else depth
         heads = [blocks.head(ends[j], num_classes, f"logits{j}") for j in range(first, depth + 1)]
         mean = keras.layers.Average(name="mean", dtype="float32")(heads) if heads[1:] else heads[0]
         outputs = cut_back(mean, inputs, image)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
         self.num_heads = len(heads)
         self._image_and_logits = image, heads
 
@@ -129,10 +116,7 @@ class UNetPlusPlus(SegmentationModel):
             return self
         image, heads = self._image_and_logits
         joined = keras.layers.Concatenate(name="heads", dtype="float32")(heads)
-        inputs = self.inputs[0]
-        model = keras.Model(inputs, cut_back(joined, inputs, image), name=f"{self.name}_supervised")
-        model.supports_jit = self.supports_jit
-        return model
+        return self._sharing(cut_back(joined, self.inputs[0], image), "supervised")
 
     def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
         """The mean of the loss over the heads."""
@@ -190,8 +174,5 @@ def _node(blocks: Blocks, x: Any, filters: int, dropout: float, name: str) -> An
     """Two convolutions, each with its dropout."""
     for number in (1, 2):
         layer = f"{name}_conv{number}"
-        x = blocks.convolution(x, filters, 3, layer)
-        x = blocks.activated(blocks.normalized(x, layer), layer)
-        if dropout:
-            x = keras.layers.Dropout(dropout, name=f"{layer}_dropout", dtype=blocks.dtype)(x)
+        x = blocks.dropped(blocks.convolved(x, filters, 3, layer), dropout, f"{layer}_dropout")
     return x

@@ -6,16 +6,13 @@ from typing import Any
 
 import keras
 
+from keras_unet._arguments import check_positive
+from keras_unet._names import check_one_of
 from keras_unet.geometry.window import WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.layers.channel_shortcut import ChannelShortcut
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks
-from keras_unet.models.segmentation_model import (
-    SegmentationModel,
-    check_choice,
-    check_input_shape,
-    check_positive,
-)
+from keras_unet.models.segmentation_model import SegmentationModel, check_input_shape
 
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "paper": ((1, 2, 3, 3, 3), (3, 3, 2, 1)),
@@ -95,10 +92,9 @@ class VNet(SegmentationModel):
         # === Arguments ===
         input_shape = check_input_shape(input_shape)
         check_positive(num_classes=num_classes, filters=filters, depth=depth)
-        check_choice("variant", variant, tuple(CONVOLUTIONS))
+        check_one_of("variant", variant, tuple(CONVOLUTIONS))
         if depth > 4:
             raise ValueError(f"depth must be between 1 and 4. Received: depth={depth}")
-        policy = keras.dtype_policies.get(dtype)
         left, right = CONVOLUTIONS[variant]
         left, right = left[: depth + 1], right[-depth:]
         if margin is None:
@@ -106,17 +102,10 @@ class VNet(SegmentationModel):
         geometry = WindowGeometry(margin, 2**depth, "same", len(input_shape) - 1)
 
         # === Layers ===
-        blocks = Blocks(
-            rank=geometry.rank,
-            padding="same",
-            kernel_size=5,
-            activation="prelu",
-            normalization=normalization,
-            dtype=policy,
-        )
+        blocks = Blocks(geometry, "prelu", normalization, kernel_size=5, dtype=dtype)
 
         # === Functional model ===
-        inputs, image = image_input(input_shape, geometry, policy)
+        inputs, image = image_input(input_shape, geometry, blocks.dtype)
         x, skips = image, []
         for level, count in enumerate(left):
             if level:
@@ -132,7 +121,7 @@ class VNet(SegmentationModel):
             x = blocks.convolution(x, num_classes, 5, "head")
             x = blocks.activated(x, "head")
         outputs = cut_back(blocks.head(x, num_classes), inputs, image)
-        super().__init__(inputs, outputs, geometry, policy, name=name, trainable=trainable)
+        super().__init__(inputs, outputs, geometry, blocks.dtype, name=name, trainable=trainable)
 
 
 def _stage(blocks: Blocks, x: Any, filters: int, count: int, name: str) -> Any:

@@ -74,7 +74,7 @@ def two_nearest_distances(
     return first, second
 
 
-class Squares:
+class Squares(NamedTuple):
     """Squared distances to the two nearest cells; `far` and above means that there is none.
 
     Attributes:
@@ -83,9 +83,8 @@ class Squares:
         far: The value from which on a square stands for infinity.
     """
 
-    def __init__(self, first: np.ndarray, second: np.ndarray, far: float) -> None:
-        self.pair = (first, second)
-        self.far = far
+    pair: tuple[np.ndarray, np.ndarray]
+    far: float
 
 
 def distances(squares: np.ndarray, far: float) -> np.ndarray:
@@ -145,7 +144,7 @@ def two_nearest_squares(
         nearest = merged.each(np.moveaxis, -1, axis)
     if labels.ndim == 1:
         nearest.first[~wanted] = nearest.second[~wanted] = far
-    return Squares(nearest.first, nearest.second, limit)
+    return Squares((nearest.first, nearest.second), limit)
 
 
 class _Nearest(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from keras_unet._arguments import check_not_negative
 from keras_unet.objects.instance_maps import relabel, remove_small
 
 
@@ -60,8 +61,7 @@ def check_components(connectivity: int, min_size: int) -> None:
             "connectivity must be 1 (faces only) to the rank of the images (corners too). "
             f"Received: connectivity={connectivity}"
         )
-    if min_size < 0:
-        raise ValueError(f"min_size must be at least 0. Received: min_size={min_size}")
+    check_not_negative(min_size=min_size)
 
 
 def pieces_per_id(instances: np.ndarray) -> float:

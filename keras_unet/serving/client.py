@@ -18,6 +18,7 @@ from keras_unet.serving.contract import HTTP_STATUS, ServingError
 from keras_unet.serving.pictures import decode_mask, encoded
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Client")
 RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
 """Codes after which the same request may succeed; HTTP 503 and 429."""
 _CODES = {status: code for code, status in reversed(HTTP_STATUS.items())} | {
@@ -137,6 +138,16 @@ class Client(ABC):
         return json.loads(found["metadata_json"].ravel()[0])
 
     @abstractmethod
+    def close(self) -> None:
+        """Closes the connections."""
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a signature.
 
@@ -195,12 +206,6 @@ class RestClient(Client):
     def close(self) -> None:
         """Closes the connections."""
         self._session.close()
-
-    def __enter__(self) -> RestClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a signature; see `Client.predict`."""
@@ -307,12 +312,6 @@ class GrpcClient(Client):
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
-
-    def __enter__(self) -> GrpcClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a signature; see `Client.predict`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -191,7 +190,8 @@ def _from_rows(rows: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarr
     if not named:
         if len(specs) != 1:
             raise invalid(
-                f"'instances' is a plain list, but expecting objects with the inputs {_set(specs)}"
+                "'instances' is a plain list, but expecting objects with the inputs "
+                f"{braced(specs)}"
             )
         [(name, spec)] = specs.items()
         return {name: _stack(name, [_array(one, name, spec) for one in rows])}
@@ -199,7 +199,7 @@ def _from_rows(rows: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarr
         if set(one) != set(specs):
             raise invalid(
                 f"Failed to process element of 'instances' list. Expecting the inputs "
-                f"{_set(specs)}. Received: {_set(one)}"
+                f"{braced(specs)}. Received: {braced(one)}"
             )
     return {
         name: _stack(name, [_array(one[name], name, spec) for one in rows])
@@ -210,7 +210,7 @@ def _from_rows(rows: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarr
 def _from_columns(inputs: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarray]:
     if not _is_named(inputs):
         if len(specs) != 1:
-            raise invalid(f"'inputs' is a plain value, but expecting the inputs {_set(specs)}")
+            raise invalid(f"'inputs' is a plain value, but expecting the inputs {braced(specs)}")
         [(name, spec)] = specs.items()
         return {name: _array(inputs, name, spec)}
     for name in specs:
@@ -269,28 +269,16 @@ def _all_numbers(found: np.ndarray) -> bool:
 
 
 def _strings(value: Any, name: str) -> np.ndarray:
-    shape: list[int] = []
-    level = value
-    while isinstance(level, list):
-        shape.append(len(level))
-        if not level:
-            break
-        level = level[0]
-    result = np.empty(shape, object)
-    flat: list[bytes] = []
-    _collect(value, shape, name, flat)
-    result[...] = np.array([*flat, None], object)[:-1].reshape(shape)
-    return result
-
-
-def _collect(value: Any, shape: list[int], name: str, found: list[bytes]) -> None:
-    if not shape:
-        found.append(_bytes(value, name))
-        return
-    if not isinstance(value, list) or len(value) != shape[0]:
+    try:
+        result = np.array(value, object)
+        ragged = result.size > 0 and isinstance(result.flat[0], list)
+    except ValueError:
+        ragged = True
+    if ragged:
         raise invalid(f"Input {name!r}: lists of unequal sizes. Received: {_short(value)}")
-    for one in value:
-        _collect(one, shape[1:], name, found)
+    for index, one in enumerate(result.flat):
+        result.flat[index] = _bytes(one, name)
+    return result
 
 
 def _bytes(value: Any, name: str) -> bytes:
@@ -358,12 +346,8 @@ def _plain_strings(value: Any, as_base64: bool) -> Any:
     return value.decode("utf-8", "replace")
 
 
-def finite_size(shape: tuple[int, ...]) -> int:
-    """Number of values of a shape, as a Python integer that cannot overflow."""
-    return math.prod(int(size) for size in shape)
-
-
-def _set(names: Any) -> str:
+def braced(names: Any) -> str:
+    """Names as TensorFlow Serving lists them: `{a,b}`."""
     return "{" + ",".join(sorted(map(str, names))) + "}"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -17,7 +18,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from keras_unet.serving.contract import ServingError, finite_size, invalid
+from keras_unet.serving.contract import ServingError, braced, invalid
 
 if TYPE_CHECKING:
     from keras_unet.serving.loading import LoadedModel
@@ -166,9 +167,9 @@ class ModelService(_Answering, model_service_pb2_grpc.ModelServiceServicer):
 def _check_inputs(sent: set[str], wanted: set[str]) -> None:
     if sent != wanted:
         raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(wanted)} len({_set(sent)}) != "
-            f"len({_set(wanted)}). Sent extra: {_set(sent - wanted)}. Missing but required: "
-            f"{_set(wanted - sent)}."
+            f"input size does not match signature: {len(sent)}!={len(wanted)} len({braced(sent)}) "
+            f"!= len({braced(wanted)}). Sent extra: {braced(sent - wanted)}. Missing but required: "
+            f"{braced(wanted - sent)}."
         )
 
 
@@ -177,14 +178,10 @@ def _check_outputs(wanted: list[str], known: set[str]) -> None:
         if name not in known:
             raise invalid(
                 f"output tensor alias not found in signature: {name} Outputs expected to be in the "
-                f"set {_set(known)}."
+                f"set {braced(known)}."
             )
         if wanted.count(name) > 1:
             raise invalid(f"duplicate output tensor alias: {name}")
-
-
-def _set(names: set[str]) -> str:
-    return "{" + ",".join(sorted(names)) + "}"
 
 
 def read_tensor(name: str, proto: Any, max_bytes: int) -> np.ndarray:
@@ -199,7 +196,7 @@ def read_tensor(name: str, proto: Any, max_bytes: int) -> np.ndarray:
         raise invalid(f"Input {name!r}: the tensor's shape must be known")
     try:
         kind = tf.dtypes.as_dtype(proto.dtype)
-        size = finite_size(shape)
+        size = math.prod(shape)
         if size * max(kind.size or 1, 1) > max_bytes:
             raise invalid(f"Input {name!r}: {list(shape)} is larger than {max_bytes} bytes")
         array = tf.make_ndarray(proto)
@@ -210,18 +207,9 @@ def read_tensor(name: str, proto: Any, max_bytes: int) -> np.ndarray:
     return array
 
 
-_FIELDS: Mapping[str, str] = {
-    "float32": "float_val",
-    "float64": "double_val",
-    "uint8": "int_val",
-    "int8": "int_val",
-    "int16": "int_val",
-    "uint16": "int_val",
-    "int32": "int_val",
-    "int64": "int64_val",
-    "bool": "bool_val",
-    "object": "string_val",
-}
+_FIELDS = dict.fromkeys(("uint8", "int8", "uint16", "int16", "int32"), "int_val")
+_FIELDS |= {"int64": "int64_val", "float32": "float_val", "float64": "double_val"}
+_FIELDS |= {"bool": "bool_val"}
 
 
 def write_tensor(array: np.ndarray, proto: Any, tensor_content: bool = False) -> None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from keras_unet.serving.contract import ServingError, TensorSpec, invalid
+from keras_unet.serving.contract import HTTP_STATUS, ServingError, TensorSpec, invalid
 
 TAG = "serve"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -46,11 +46,6 @@ class LoadedModel:
         self._functions = {name: self._loaded.signatures[name] for name in self._loaded.signatures}
         self.inputs = {n: _specs(self.signature_defs[n].inputs) for n in self._functions}
         self.outputs = {n: _specs(self.signature_defs[n].outputs) for n in self._functions}
-
-    @property
-    def signatures(self) -> list[str]:
-        """Names of the signatures, sorted."""
-        return sorted(self._functions)
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
@@ -174,15 +169,5 @@ def _tensor(name: str, array: np.ndarray, spec: TensorSpec) -> tf.Tensor:
 
 def _code_name(error: tf.errors.OpError) -> str:
     """Name of the status code, such as `INVALID_ARGUMENT`."""
-    return _CODES.get(error.error_code, "UNKNOWN")
-
-
-_CODES = {
-    getattr(tf.errors, name): name
-    for name in (
-        *("CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
-        *("ALREADY_EXISTS", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"),
-        *("FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL"),
-        *("UNAVAILABLE", "DATA_LOSS"),
-    )
-}
+    codes = {getattr(tf.errors, name): name for name in HTTP_STATUS}
+    return codes.get(error.error_code, "UNKNOWN")

@@ -133,11 +133,7 @@ class ServedModel:
         Raises:
             ServingError: If there is none.
         """
-        name = self.config.name
-        if label is not None:
-            if label not in self.config.labels:
-                raise invalid(f"Unrecognized servable version label: {label}")
-            version = self.config.labels[label]
+        name, version = self.config.name, self._number(version, label)
         with self._lock:
             ready = {n: v.model for n, v in self._versions.items() if v.state == AVAILABLE}
         number = max(ready, default=None) if version is None else version
@@ -147,19 +143,23 @@ class ServedModel:
             raise ServingError("NOT_FOUND", f"Servable not found for request: {asked}")
         return number, model
 
+    def _number(self, version: int | None, label: str | None) -> int | None:
+        """The version that is asked for, by its number or its label."""
+        if label is None:
+            return version
+        if label not in self.config.labels:
+            raise invalid(f"Unrecognized servable version label: {label}")
+        return self.config.labels[label]
+
     def status(self, version: int | None = None, label: str | None = None) -> list[Version]:
         """States of all versions, newest first, or of one.
 
         Raises:
             ServingError: NOT_FOUND, if there is none.
         """
-        if label is not None:
-            if label not in self.config.labels:
-                raise invalid(f"Unrecognized servable version label: {label}")
-            version = self.config.labels[label]
+        name, version = self.config.name, self._number(version, label)
         with self._lock:
             found = sorted(self._versions.values(), key=lambda one: -one.number)
-        name = self.config.name
         if version is None:
             if not found:
                 raise ServingError("NOT_FOUND", f"Could not find any versions of model {name}")

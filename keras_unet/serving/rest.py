@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
@@ -26,26 +25,10 @@ from keras_unet.serving.rest_paths import (
 if TYPE_CHECKING:
     from keras_unet.serving.models import ModelStore
     from keras_unet.serving.monitoring import Metrics, Request
+    from keras_unet.serving.server import ServerOptions
 
 log = logging.getLogger("keras_unet.serving")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class RestLimits:
-    """What a request may cost.
-
-    Attributes:
-        max_bytes: Largest body, also after it is inflated.
-        max_depth: Deepest nesting of JSON.
-        max_pending: Requests that run or wait at the same time; more are answered 503.
-        timeout: Seconds until a request is answered 504.
-    """
-
-    max_bytes: int
-    max_depth: int
-    max_pending: int
-    timeout: float
 
 
 class RestInterface:
@@ -55,29 +38,23 @@ class RestInterface:
         store: The models.
         metrics: Where requests are counted.
         executor: Threads that read, predict and write.
-        limits: What a request may cost.
-        with_page: Whether the page is shown at `/`.
+        options: What a request may cost, and whether the page is shown at `/`.
     """
 
     def __init__(
-        self,
-        store: ModelStore,
-        metrics: Metrics,
-        executor: Executor,
-        limits: RestLimits,
-        with_page: bool = True,
+        self, store: ModelStore, metrics: Metrics, executor: Executor, options: ServerOptions
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._executor = executor
-        self._limits = limits
+        self._options = options
         self._pending = 0
         self.stopping = False
-        self.application = web.Application(client_max_size=limits.max_bytes)
+        self.application = web.Application(client_max_size=options.max_request_bytes)
         router = self.application.router
         router.add_get("/healthz", self._health)
         router.add_get("/monitoring/prometheus/metrics", self._prometheus)
-        if with_page:
+        if options.page:
             router.add_get("/config.json", self._page_config)
             router.add_post("/page/segment", self._page_segment)
             router.add_get(r"/{file:[a-z_]*(\.[a-z]+)?}", self._page_file)
@@ -146,10 +123,9 @@ class RestInterface:
             return _failed(ServingError("INTERNAL", "internal error; the server's log tells more"))
 
     async def _body(self, request: web.Request) -> bytes:
+        limit = self._options.max_request_bytes
         too_large = web.HTTPRequestEntityTooLarge(
-            self._limits.max_bytes,
-            0,
-            reason=f"The request is larger than {self._limits.max_bytes} bytes",
+            limit, 0, reason=f"The request is larger than {limit} bytes"
         )
         try:
             body = await request.read()
@@ -157,22 +133,22 @@ class RestInterface:
             raise too_large from None
         if request.headers.get("Content-Encoding", "").lower() != "gzip":
             return body
-        inflated = await self._work(lambda: contract.inflate(body, self._limits.max_bytes))
+        inflated = await self._work(lambda: contract.inflate(body, limit))
         if inflated is None:
             raise too_large
         return inflated
 
     async def _work(self, function: Callable[[], T]) -> T:
         """Runs in a thread; refuses when too many requests wait."""
-        if self._pending >= self._limits.max_pending:
+        if self._pending >= self._options.max_pending:
             raise ServingError("UNAVAILABLE", f"{self._pending} requests are waiting; try again")
         self._pending += 1
         work = asyncio.get_running_loop().run_in_executor(self._executor, function)
         work.add_done_callback(self._one_less)
         try:
-            return await asyncio.wait_for(asyncio.shield(work), self._limits.timeout)
+            return await asyncio.wait_for(asyncio.shield(work), self._options.timeout_seconds)
         except asyncio.TimeoutError:
-            message = f"The request took longer than {self._limits.timeout} seconds"
+            message = f"The request took longer than {self._options.timeout_seconds} seconds"
             raise ServingError("DEADLINE_EXCEEDED", message) from None
 
     def _one_less(self, work: asyncio.Future) -> None:
@@ -190,7 +166,7 @@ class RestInterface:
         return metadata_document(target.name, number, model)
 
     def _predict(self, target: Target, body: bytes, seen: Request) -> str:
-        document = contract.parse_json(body, self._limits.max_depth)
+        document = contract.parse_json(body, self._options.max_json_depth)
         signature = contract.signature_name_of(document)
         number, model = self._store.resolve(target.name, target.version, target.label)
         seen.model, seen.version = target.name, number

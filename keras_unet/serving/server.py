@@ -210,18 +210,10 @@ class _RestThread:
     def start(self) -> None:
         from aiohttp import web
 
-        from keras_unet.serving.rest import RestInterface, RestLimits
+        from keras_unet.serving.rest import RestInterface
 
         server, options = self._server, self._server.options
-        limits = RestLimits(
-            options.max_request_bytes,
-            options.max_json_depth,
-            options.max_pending,
-            options.timeout_seconds,
-        )
-        self._interface = RestInterface(
-            server.store, server.metrics, server._executor, limits, options.page
-        )
+        self._interface = RestInterface(server.store, server.metrics, server._executor, options)
         self._runner = web.AppRunner(
             self._interface.application,
             access_log=None,

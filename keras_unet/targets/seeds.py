@@ -194,7 +194,7 @@ class SeedTarget(Target):
 
     def metrics(self) -> Sequence[keras.metrics.Metric]:
         """Mean intersection over union of background and foreground."""
-        from keras_unet.metrics.foreground_iou import ForegroundIoU
+        from keras_unet.metrics.segmentation import ForegroundIoU
 
         return [ForegroundIoU(ignore_class=self.ignore_class, name="iou")]
 

@@ -299,7 +299,7 @@ def test_ill_images(name, measure):
 def test_match_takes_one_image():
     with pytest.raises(ValueError, match="must have one shape"):
         instances.match(IMAGE, IMAGE.T)
-    with pytest.raises(ValueError, match="criterion must be one of iou, iot, iop"):
+    with pytest.raises(ValueError, match=r"criterion must be one of \('iou', 'iot', 'iop'\)"):
         instances.match(IMAGE, IMAGE, criterion="dice")
 
 

@@ -6,6 +6,7 @@ import pytest
 from model_tester import ModelTester, to_numpy
 
 from keras_unet import models
+from keras_unet.geometry import WindowGeometry
 from keras_unet.losses import Tanimoto, TanimotoMaps
 from keras_unet.models import ResUNetA
 from keras_unet.models.atrous_blocks import AtrousBlocks, pyramid_windows
@@ -166,7 +167,7 @@ def test_pyramid_pooling_by_hand():
     assert pyramid_windows(4) == (4, 2, 1)
     assert pyramid_windows(6) == (6, 3)
     inputs = keras.Input((8, 1))
-    blocks = AtrousBlocks(rank=1, padding="same", normalization=None)
+    blocks = AtrousBlocks(WindowGeometry(0, padding="same", rank=1))
     model = keras.Model(inputs, blocks.pyramid(inputs, 3, 4, "pyramid"))
     concat = keras.Model(inputs, model.get_layer("pyramid_concat").output)
     # Each window's convolution passes the maximum on.
@@ -183,7 +184,7 @@ def test_pyramid_pooling_by_hand():
 @pytest.mark.backend
 def test_residual_block_adds_all_dilations_to_its_input():
     inputs = keras.Input((9, 1))
-    blocks = AtrousBlocks(rank=1, padding="same", normalization=None)
+    blocks = AtrousBlocks(WindowGeometry(0, padding="same", rank=1))
     model = keras.Model(inputs, blocks.residual(inputs, (1, 3), "block"))
     model.set_weights([np.full(w.shape, w.name == "kernel", "float32") for w in model.weights])
     outputs = to_numpy(model(np.eye(9, dtype="float32")[4][None, :, None]))[0, :, 0]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from model_tester import to_numpy
 
+from keras_unet.geometry import UNetGeometry
 from keras_unet.models import UNet
 from keras_unet.models.blocks import Blocks
 
@@ -89,7 +90,7 @@ def test_weights_start_he_normal_on_the_inputs_of_a_neuron(paper):
 
 def test_an_up_convolution_keeps_the_signal_power_of_rectified_inputs():
     inputs = keras.Input((None, None, 64))
-    up = keras.Model(inputs, Blocks(rank=2, padding="valid").up_convolution(inputs, 32, "level"))
+    up = keras.Model(inputs, Blocks(UNetGeometry()).up_convolution(inputs, 32, "level"))
     signal = np.random.default_rng(0).normal(size=(1, 20, 24, 64)).astype("float32")
     outputs = to_numpy(up(np.maximum(signal, 0)))
     assert np.var(outputs) == pytest.approx(np.var(signal), rel=0.1)

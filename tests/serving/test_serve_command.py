@@ -56,7 +56,9 @@ def test_run_folders_are_exported_first(monkeypatch, tmp_path):
 
     def run(self):
         self.store.refresh()
-        served.extend((self.options, self.store.names, self.store.resolve("cells")[1].signatures))
+        served.extend(
+            (self.options, self.store.names, sorted(self.store.resolve("cells")[1].inputs))
+        )
 
     monkeypatch.setattr(server.Server, "run", run)
     monkeypatch.setattr(server, "log_to_stderr", lambda level: None)

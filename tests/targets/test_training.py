@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_unet.losses.seed_distance import SeedDistance
-from keras_unet.metrics.foreground_iou import ForegroundIoU
+from keras_unet.metrics.segmentation import ForegroundIoU
 from keras_unet.targets import ClassTarget, SeedTarget
 
 pytestmark = [pytest.mark.core, pytest.mark.backend]

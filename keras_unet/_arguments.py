@@ -1,9 +1,20 @@
-"""Arguments of constructors: their checks, and the configuration that tells them again."""
+"""Arguments that people give: checks, the name that was probably meant, and their configuration."""
 
 from __future__ import annotations
 
+import difflib
 import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
+
+
+def parameters_of(cls: type) -> list[str]:
+    """Names of the constructor's parameters, without `*args` and `**kwargs`."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    found = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    return [one.name for one in found if one.kind not in kinds][1:]
 
 
 def arguments_of(instance: Any) -> dict[str, Any]:
@@ -13,9 +24,7 @@ def arguments_of(instance: Any) -> dict[str, Any]:
         >>> arguments_of(keras_unet.layers.NearestUpsampling(3))
         {'factor': 3}
     """
-    _, *parameters = inspect.signature(type(instance).__init__).parameters.values()
-    named = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
-    return {name: getattr(instance, name) for name in named}
+    return {name: getattr(instance, name) for name in parameters_of(type(instance))}
 
 
 def check_positive(**values: Any) -> None:
@@ -36,3 +45,42 @@ def check_not_negative(**values: float) -> None:
     for name, value in values.items():
         if not value >= 0:
             raise ValueError(f"{name} must be at least 0. Received: {name}={value}")
+
+
+def did_you_mean(name: Any, names: Iterable[str]) -> str:
+    """` (did you mean 'sigma'?)` for the nearest of the names, or nothing if none is near.
+
+    Example:
+        >>> did_you_mean("sgima", ["sigma", "scale"])
+        " (did you mean 'sigma'?)"
+    """
+    near = difflib.get_close_matches(str(name), list(names), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def check_one_of(path: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raises a `ValueError` that lists the choices and names the nearest one."""
+    if value not in choices:
+        hint = did_you_mean(value, [choice for choice in choices if isinstance(choice, str)])
+        raise ValueError(
+            f"{path} must be one of {tuple(choices)}{hint}. Received: {path}={value!r}"
+        )
+
+
+def check_real(values: np.ndarray, what: str, largest: np.floating | None = None) -> None:
+    """Raises a `ValueError` unless all values are real and finite.
+
+    Args:
+        values: An array.
+        what: What messages call it.
+        largest: Largest magnitude of floating-point values. Defaults to None, any finite one.
+    """
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{what} must hold real numbers. Received: dtype={values.dtype}")
+    if values.dtype.kind == "f":
+        good = np.isfinite(values) if largest is None else np.abs(values) <= largest
+        if not good.all():
+            bad = int(values.size - good.sum())
+            raise ValueError(
+                f"{what} has {bad} NaN or infinite values; replace them first (np.nan_to_num)"
+            )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet._numbers import check_real
+from keras_unet._arguments import check_real
 
 MODES = ("percentile", "unit", "zscore", "none")
 

@@ -16,8 +16,6 @@ FLOORS = [
         "_registration",
         "_arguments",
         "_compiled",
-        "_names",
-        "_numbers",
         "_extras",
         "sample",
         "segmentation",

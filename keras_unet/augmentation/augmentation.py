@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.augmentation.ranges import Range, SpatialRanges
 from keras_unet.objects.instance_maps import check_spacing
 

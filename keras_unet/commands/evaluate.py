@@ -62,8 +62,7 @@ def evaluate(
         as_json: Print JSON.
         pictures: Folder for error pictures.
     """
-    from keras_unet.evaluation.evaluate import MEANINGS
-    from keras_unet.evaluation.evaluate import evaluate as score
+    from keras_unet.evaluation.evaluate import MEANINGS, evaluate as score
     from keras_unet.report.error_pictures import write_error_pictures
 
     scores = score(

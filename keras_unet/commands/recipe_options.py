@@ -18,26 +18,17 @@ from keras_unet.training.recipe import Recipe
 PANEL = "Recipe"
 SHORT = {
     "model": "model.name",
-    "filters": "model.filters",
-    "depth": "model.depth",
-    "padding": "model.padding",
-    "normalization": "model.normalization",
-    "dropout": "model.dropout",
     "target": "target.name",
-    "resolution": "images.resolution",
-    "tile": "batches.tile",
     "batch_size": "batches.size",
-    "sampling": "batches.sampling",
-    "foreground_fraction": "batches.foreground_fraction",
-    "learning_rate": "optimizer.learning_rate",
-    "steps": "run.steps",
-    "validate_every": "run.validate_every",
-    "precision": "run.precision",
-    "strategy": "run.strategy",
-    "seed": "run.seed",
-    "monitor": "run.monitor",
-    "patience": "run.patience",
     "augmentation": "augmentation",
+} | {
+    path.partition(".")[2]: path
+    for path in (
+        *("model.filters", "model.depth", "model.padding", "model.normalization", "model.dropout"),
+        *("images.resolution", "batches.tile", "batches.sampling", "batches.foreground_fraction"),
+        *("optimizer.learning_rate", "run.steps", "run.validate_every", "run.precision"),
+        *("run.strategy", "run.seed", "run.monitor", "run.patience"),
+    )
 }
 """Option -> path of its field."""
 _NUMBERS = ("dropout", "foreground_fraction", "learning_rate")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.files.names import SUFFIXES
 from keras_unet.files.reading import read_image, read_labels
 from keras_unet.objects.labelling import connected_components

@@ -84,14 +84,17 @@ def synthetic_cells(
 
 
 class _Cells(NamedTuple):
-    """Geometry of one image; every array has its spatial shape."""
+    """Geometry of one image; every array has its spatial shape.
+
+    Attributes:
+        instances: int32 ids, 0 = background.
+        relative: Distance to the centre of the nearest cell, 1 on the outline of a free cell.
+        margin: How much nearer that cell is than the next one, likewise, 0 on a shared border.
+    """
 
     instances: np.ndarray
-    """int32 ids, 0 = background."""
     relative: np.ndarray
-    """Distance to the centre of the nearest cell, 1 on the outline of a free cell, float32."""
     margin: np.ndarray
-    """How much nearer that cell is than the next one, in the same units, 0 on a shared border."""
 
 
 def _smooth_noise(rng: np.random.Generator, shape: Sequence[int], spacing: float) -> np.ndarray:

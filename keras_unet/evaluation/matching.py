@@ -88,7 +88,7 @@ def match_predictions(
     path = Path(path)
     if not samples:
         raise ValueError("samples must not be empty. Received: no sample")
-    names = [_short(sample.name or str(index)) for index, sample in enumerate(samples)]
+    names = [PurePosixPath(s.name or str(index)).name for index, s in enumerate(samples)]
     if len(set(names)) < len(names):
         raise ValueError(f"samples need names that differ. Received: {_shown(names)}")
     files = [path] if path.is_file() else _files(path)
@@ -219,10 +219,6 @@ def _match_pages(
     order = sorted(range(count), key=lambda index: natural_key(names[index]))
     page = {index: page for page, index in enumerate(order)}
     return [{"": PageOfFile(path, page[index])} for index in range(count)]
-
-
-def _short(name: str) -> str:
-    return PurePosixPath(name).name
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
 from keras_unet.files.atomic import write_atomically

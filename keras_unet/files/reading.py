@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_unet._numbers import check_real
+from keras_unet._arguments import check_real
 from keras_unet.files.decoding import decode
 from keras_unet.files.stored import Stored
 
@@ -135,7 +135,7 @@ def _single_channel(path: PathLike, stored: Stored, values: np.ndarray) -> np.nd
             "a grey image"
         )
     if not _is_grey(stored, values):
-        seen = _unique_colors(colour)
+        seen = np.unique(colour.reshape(-1, colour.shape[-1]), axis=0)
         shown = ", ".join(str(tuple(int(v) for v in c)) for c in seen[:6])
         raise ValueError(
             f"{path} holds {len(seen)} colours ({shown}{', ...' if len(seen) > 6 else ''}), not "
@@ -159,10 +159,6 @@ def _integers(path: PathLike, values: np.ndarray) -> np.ndarray:
             f"{path} must hold labels in 0..2**31-1. Received: {values.min()}..{values.max()}"
         )
     return values.astype(np.int32)
-
-
-def _unique_colors(colour: np.ndarray) -> np.ndarray:
-    return np.unique(colour.reshape(-1, colour.shape[-1]), axis=0)
 
 
 def _encode_colors(

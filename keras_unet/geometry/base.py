@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 
 PADDINGS = ("valid", "same")
 

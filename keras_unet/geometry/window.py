@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.geometry.base import Geometry, Interval, check_ranges
 from keras_unet.geometry.unet import UNetGeometry
 

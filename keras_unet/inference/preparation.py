@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet._numbers import check_real
+from keras_unet._arguments import check_real
 from keras_unet.data.resolution import Resolution, resize_image, resize_maps, working_shape
 from keras_unet.segmentation import Segmentation
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet import targets
-from keras_unet._names import did_you_mean
+from keras_unet._arguments import did_you_mean
 from keras_unet.data import resolution as grids
 from keras_unet.geometry.base import Geometry
 from keras_unet.inference import presets, storage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.geometry.base import Geometry
 from keras_unet.geometry.tiles import TilePlan, plan_tiles
 from keras_unet.inference.engines.base import Engine

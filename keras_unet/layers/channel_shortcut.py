@@ -7,8 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet._arguments import check_positive
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of, check_positive
 from keras_unet.layers.spatial import SpatialLayer
 
 FILLS = ("zeros", "repeat")

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.losses import replicas
 from keras_unet.losses.pixels import PixelLoss
 

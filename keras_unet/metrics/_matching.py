@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize, sparse
 from scipy.sparse import csgraph
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.metrics._overlap import Overlap, check_pair, overlap
 
 CRITERIA = {"iou": "iou", "iot": "of_true", "iop": "of_pred"}

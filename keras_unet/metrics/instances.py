@@ -15,16 +15,16 @@ import numpy as np
 from scipy import ndimage
 
 from keras_unet.metrics._cell_tracking import (
-    det_measure,
-    field_of_interest,
-    op_csb,
+    det_measure as det_measure,
+    field_of_interest as field_of_interest,
+    op_csb as op_csb,
     seg_measure,
 )
 from keras_unet.metrics._matching import (
-    Matching,
+    Matching as Matching,
     aggregate,
     check_threshold,
-    match,
+    match as match,
     match_overlap,
 )
 from keras_unet.metrics._overlap import (
@@ -34,24 +34,6 @@ from keras_unet.metrics._overlap import (
     overlap,
     overlaps,
 )
-
-__all__ = [
-    "DSB2018_THRESHOLDS",
-    "Matching",
-    "SplitMergeCounts",
-    "aggregate",
-    "average_precision",
-    "boundary_iou",
-    "det_measure",
-    "dsb2018_score",
-    "evaluate",
-    "field_of_interest",
-    "match",
-    "op_csb",
-    "panoptic_quality",
-    "seg_measure",
-    "split_merge_counts",
-]
 
 DSB2018_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
 """0.50, 0.55, ... 0.95."""

@@ -21,19 +21,19 @@ from typing import TypeVar
 
 import numpy as np
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.metrics._evaluation import (
-    MISMATCH_COLORS,
-    Evaluation,
+    MISMATCH_COLORS as MISMATCH_COLORS,
+    Evaluation as Evaluation,
     best_score,
-    evaluate,
-    mismatch_picture,
+    evaluate as evaluate,
+    mismatch_picture as mismatch_picture,
 )
 from keras_unet.metrics._rand import (
     Confusion,
-    Information,
+    Information as Information,
     all_pairs,
-    foreground_index_error,
+    foreground_index_error as foreground_index_error,
     foreground_overlaps,
     foreground_pairs,
     information,
@@ -55,40 +55,10 @@ from keras_unet.metrics._warping import (
     count_mismatches,
     homotopic_warping,
     mismatch_classes,
-    simple_point_table,
+    simple_point_table as simple_point_table,
 )
 
 T = TypeVar("T")
-
-__all__ = [
-    "MISMATCH_COLORS",
-    "SPLITS_AND_MERGERS",
-    "THRESHOLDS",
-    "WARPING_THRESHOLDS",
-    "Confusion",
-    "Evaluation",
-    "Information",
-    "Mismatch",
-    "above",
-    "all_pairs",
-    "components",
-    "count_mismatches",
-    "evaluate",
-    "foreground_index_error",
-    "foreground_overlaps",
-    "foreground_pairs",
-    "homotopic_warping",
-    "information",
-    "mismatch_classes",
-    "mismatch_picture",
-    "pixel_error",
-    "rand_error",
-    "simple_point_table",
-    "thin_borders",
-    "v_info",
-    "v_rand",
-    "warping_error",
-]
 
 
 def pixel_error(

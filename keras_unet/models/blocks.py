@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.geometry.base import Geometry
 from keras_unet.layers.center_crop import CenterCrop
 from keras_unet.layers.upsampling import BilinearUpsampling, NearestUpsampling

@@ -7,8 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unet._arguments import check_positive, check_rate
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of, check_positive, check_rate
 from keras_unet.geometry.window import Reads, WindowGeometry, convolution, margin_of, up_convolution
 from keras_unet.layers.bilinear_up_convolution import BilinearUpConvolution, bilinear_kernel
 from keras_unet.models.any_size import cut_back, image_input

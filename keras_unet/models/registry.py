@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from typing import TYPE_CHECKING, Any
 
-from keras_unet._names import did_you_mean
+from keras_unet._arguments import did_you_mean, parameters_of
 
 if TYPE_CHECKING:
     from keras_unet.models.segmentation_model import SegmentationModel
@@ -88,7 +87,7 @@ def arguments(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: If no architecture has this name.
     """
-    return tuple(inspect.signature(get(name).__init__).parameters)[1:]
+    return tuple(parameters_of(get(name)))
 
 
 def name_of(model: Any) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_unet._arguments import check_positive
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of, check_positive
 from keras_unet.geometry.window import Reads, WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.atrous_blocks import AtrousBlocks

@@ -6,8 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_unet._arguments import check_positive, check_rate
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of, check_positive, check_rate
 from keras_unet.geometry.unet import UNetGeometry
 from keras_unet.models.any_size import cut_back, image_input
 from keras_unet.models.blocks import Blocks

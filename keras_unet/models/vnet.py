@@ -6,8 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_unet._arguments import check_positive
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of, check_positive
 from keras_unet.geometry.window import WindowGeometry, convolution, margin_of, upsampling
 from keras_unet.layers.channel_shortcut import ChannelShortcut
 from keras_unet.models.any_size import cut_back, image_input

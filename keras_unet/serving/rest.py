@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from keras_unet.serving import contract
-from keras_unet.serving import page_routes as page_routes
+from keras_unet.serving import contract, page_routes as page_routes
 from keras_unet.serving.contract import ServingError
 from keras_unet.serving.rest_paths import (
     BadVersion,

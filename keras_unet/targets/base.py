@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+
+from keras_unet._arguments import arguments_of, parameters_of
 
 if TYPE_CHECKING:
     import keras
@@ -165,15 +166,13 @@ class Target(ABC):
                 f"target {cls.name!r} does not count classes; give class_weights as numbers. "
                 "Received: class_weights='balanced'"
             )
-        takes_spacing = "spacing" in inspect.signature(cls).parameters
-        return {"spacing": list(spacing), **options} if spacing and takes_spacing else options
+        if spacing and "spacing" in parameters_of(cls):
+            return {"spacing": list(spacing), **options}
+        return options
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values: the attributes of the same names."""
-        return {
-            name: copy.copy(getattr(self, name))
-            for name in inspect.signature(type(self)).parameters
-        }
+        return {name: copy.copy(value) for name, value in arguments_of(self).items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from keras_unet._names import did_you_mean
+from keras_unet._arguments import did_you_mean
 from keras_unet.targets.base import Target
 
 # A target of this package is one new file and one new line here; others are known by being defined.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, remove_small
 from keras_unet.objects.labelling import check_components, connected_components

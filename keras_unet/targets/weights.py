@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances
 

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from keras_unet._names import did_you_mean
+from keras_unet._arguments import did_you_mean, parameters_of
 
 
 def check_names(group: str, given: Iterable[Any], names: Sequence[str], taker: str = "") -> None:
@@ -27,13 +27,6 @@ def check_names(group: str, given: Iterable[Any], names: Sequence[str], taker: s
         if name not in names:
             hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
             raise ValueError(f"unknown {group} argument {name!r}{taker}{hint}")
-
-
-def parameters_of(cls: type) -> list[str]:
-    """Names of the constructor's parameters."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    found = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
-    return [one.name for one in found if one.kind not in kinds][1:]
 
 
 def check_arguments(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_unet import models
-from keras_unet._names import did_you_mean
+from keras_unet._arguments import did_you_mean
 from keras_unet.training.recipe_objects import SHARED
 
 _SAME_NAME = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.data.resolution import HIGHEST, LOWEST
 from keras_unet.evaluation.scores import MONITORS
 from keras_unet.normalization import MODES, Normalization

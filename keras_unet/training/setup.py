@@ -127,7 +127,8 @@ class Setup:
         if recipe.model.get("normalization") == "batch":
             warn_batch_norm(recipe.batches.size)
         target = make_target(recipe, table, relative_spacing(resized))
-        network = build_network(recipe, _input_shape(training[0]), target.num_outputs)
+        shape = (*[None] * training[0].rank, training[0].channels)
+        network = build_network(recipe, shape, target.num_outputs)
         check_heads(recipe, target, network)
         tile = choose_tile(network.geometry, resized, recipe.batches.tile)
         return cls(recipe, resized, table, target, network, tile)
@@ -137,10 +138,6 @@ class Setup:
         return build_network(
             self.recipe, self.network.input_shape[1:], self.target.num_outputs, dtype
         )
-
-
-def _input_shape(sample: Sample) -> tuple[int | None, ...]:
-    return (*[None] * sample.rank, sample.channels)
 
 
 def build_network(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from keras_unet._names import check_one_of
+from keras_unet._arguments import check_one_of
 from keras_unet.training.recipe_groups import STRATEGIES
 
 if TYPE_CHECKING:

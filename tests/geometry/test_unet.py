@@ -1,8 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from keras_unet.geometry.tiles import plan_tiles
 from keras_unet.geometry.unet import UNetGeometry

@@ -8,8 +8,7 @@ import pytest
 
 from keras_unet import Segmenter
 from keras_unet.data import Normalization
-from keras_unet.inference import blocks as large
-from keras_unet.inference import predict_large
+from keras_unet.inference import blocks as large, predict_large
 from keras_unet.models import UNet
 from keras_unet.targets import ClassTarget
 

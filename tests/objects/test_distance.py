@@ -3,8 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from nearest_cells import naive_distances, random_cells
 
 from keras_unet.objects import two_nearest_distances

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from nearest_cells import naive_distances, random_cells
 
 from keras_unet.objects import separate_touching, two_nearest_distances

@@ -126,7 +126,7 @@ plt.show()
 # %% [markdown]
 # ## Any image size
 #
-# A `Segmenter` is the model with its normalisation. It mirrors the image at its border and cuts it
+# A `Segmenter` is the model with its normalization. It mirrors the image at its border and cuts it
 # into tiles that fit together without a seam.
 
 # %%

@@ -5,7 +5,7 @@
 Trains every architecture of the package on slices 0-17 of ISBI 2012 and tests it on slices 18-23,
 with one recipe: the same tiles, steps, augmentation, loss (without border weights), optimizer and
 seed, and (but for the sliding window, whose 48 channels are its own) the same width. Only the name
-changes, and what belongs to an architecture: batch normalisation where its paper has it, deep
+changes, and what belongs to an architecture: batch normalization where its paper has it, deep
 supervision for UNet++. No network starts from other images (the FCN's authors began with VGG-16's
 weights from photographs) and none sees tiles flipped when it predicts.
 

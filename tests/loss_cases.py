@@ -59,7 +59,7 @@ def gradient(loss, y_true, y_pred, sample_weight=None):
 
 
 def round_trip(instance):
-    """The instance after Keras's own serialisation to plain values."""
+    """The instance after Keras's own serialization to plain values."""
     import json
 
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(instance)))

@@ -1,4 +1,4 @@
-"""Normalisation: the numbers by hand, any dtype, and the degenerate images."""
+"""Normalization: the numbers by hand, any dtype, and the degenerate images."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def column(*values, dtype=np.uint8):
 
 
 def test_unit_by_hand():
-    normalised = Normalization("unit")(column(0, 51, 255)).ravel()
-    np.testing.assert_allclose(normalised, [0, 0.2, 1], rtol=1e-6)
-    assert normalised[2] == 1
+    normalized = Normalization("unit")(column(0, 51, 255)).ravel()
+    np.testing.assert_allclose(normalized, [0, 0.2, 1], rtol=1e-6)
+    assert normalized[2] == 1
     assert Normalization("unit")(column(65535, 0, dtype=np.uint16)).max() == 1
     np.testing.assert_allclose(
         Normalization("unit")(column(-32768, 32767, dtype=np.int16)).ravel(), [0, 1]
@@ -41,21 +41,21 @@ def test_percentile_by_hand():
     offset, scale = Normalization(low=10, high=90).statistics(image)
     assert offset.item() == 10
     assert scale.item() == np.float32(1 / 80)
-    normalised = Normalization(low=10, high=90)(image)
-    assert normalised[0, 90, 0] == 1
-    assert normalised[0, 100, 0] > 1  # nothing is clipped
+    normalized = Normalization(low=10, high=90)(image)
+    assert normalized[0, 90, 0] == 1
+    assert normalized[0, 100, 0] > 1  # nothing is clipped
 
 
 def test_zscore_by_hand():
-    normalised = Normalization("zscore")(column(1, 1, 3, 3)).ravel()
-    np.testing.assert_allclose(normalised, [-1, -1, 1, 1])
+    normalized = Normalization("zscore")(column(1, 1, 3, 3)).ravel()
+    np.testing.assert_allclose(normalized, [-1, -1, 1, 1])
 
 
 def test_none_only_converts():
     image = column(0, 7, 60000, dtype=np.uint16)
-    normalised = Normalization("none")(image)
-    assert normalised.dtype == np.float32
-    np.testing.assert_array_equal(normalised, image)
+    normalized = Normalization("none")(image)
+    assert normalized.dtype == np.float32
+    np.testing.assert_array_equal(normalized, image)
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float16", "float32", "float64"])
@@ -102,10 +102,10 @@ def test_channels_apart_or_together(mode):
 def test_constant_images_become_zeros(mode, dtype):
     image = np.full((4, 6, 2), 0.1 if "float" in dtype else 9, dtype)
     image[0, 0, 1] = 200  # the second channel is not constant
-    normalised = Normalization(mode)(image)
-    np.testing.assert_array_equal(normalised[..., 0], 0)
-    assert normalised[0, 0, 1] > 0
-    assert np.isfinite(normalised).all()
+    normalized = Normalization(mode)(image)
+    np.testing.assert_array_equal(normalized[..., 0], 0)
+    assert normalized[0, 0, 1] > 0
+    assert np.isfinite(normalized).all()
 
 
 def test_contrast_below_float32_becomes_zeros():
@@ -117,9 +117,9 @@ def test_contrast_below_float32_becomes_zeros():
 def test_few_bright_spots_on_black():
     image = np.zeros((40, 50, 1), np.uint16)
     image[3, 4] = 800  # 0.05 % of the pixels: both percentiles are 0
-    normalised = Normalization()(image)
-    assert normalised[3, 4, 0] == 1
-    assert normalised.sum() == 1
+    normalized = Normalization()(image)
+    assert normalized[3, 4, 0] == 1
+    assert normalized.sum() == 1
 
 
 def test_volume():

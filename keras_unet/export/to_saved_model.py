@@ -273,7 +273,7 @@ def write_warmup(
 
 
 def prediction_log(model: str, signature: str, inputs: Mapping[str, Any]) -> bytes:
-    """A serialised `PredictionLog` that holds one `PredictRequest`."""
+    """A serialized `PredictionLog` that holds one `PredictRequest`."""
     spec = _field(NAME, model.encode()) + _field(SIGNATURE_NAME, signature.encode())
     request = _field(MODEL_SPEC, spec)
     for name, value in inputs.items():

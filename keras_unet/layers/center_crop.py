@@ -36,7 +36,7 @@ class CenterCrop(SpatialLayer):
 
     Raises:
         ValueError: If `size` is not positive or does not match the rank, if `x` is smaller than the
-            target, or if the difference is odd.
+            kept, or if the difference is odd.
 
     Example:
         >>> skip, up = np.zeros((1, 64, 68, 512)), np.zeros((1, 56, 60, 512))
@@ -57,23 +57,25 @@ class CenterCrop(SpatialLayer):
         """Crops `x`, or the first of `[x, reference]`."""
         x, reference = (inputs, None) if self.size is not None else self._pair(inputs)
         sizes = keras.ops.shape(x)
-        targets = self._targets(sizes, None if reference is None else keras.ops.shape(reference))
+        kept_sizes = self._kept_sizes(
+            sizes, None if reference is None else keras.ops.shape(reference)
+        )
         box = [
-            self._interval(size, target) for size, target in zip(sizes[1:-1], targets, strict=True)
+            self._interval(size, kept) for size, kept in zip(sizes[1:-1], kept_sizes, strict=True)
         ]
         return x[(slice(None), *[slice(start, stop) for start, stop in box], slice(None))]
 
-    def _interval(self, size: Any, target: Any) -> tuple[Any, Any]:
+    def _interval(self, size: Any, kept: Any) -> tuple[Any, Any]:
         """Half-open range of the pixels that are kept along one axis; ints or scalar tensors."""
-        margin = (size - target) // 2
-        if isinstance(margin, int) and (margin < 0 or size - 2 * margin != target):
+        margin = (size - kept) // 2
+        if isinstance(margin, int) and (margin < 0 or size - 2 * margin != kept):
             raise ValueError(
                 "CenterCrop takes the same number of pixels off both sides, so the difference must "
-                f"be even and not negative. Received: size={size}, target={target}"
+                f"be even and not negative. Received: size={size}, kept={kept}"
             )
         return margin, size - margin
 
-    def _targets(self, shape: Any, reference: Any) -> tuple[Any, ...]:
+    def _kept_sizes(self, shape: Any, reference: Any) -> tuple[Any, ...]:
         rank = len(shape) - 2
         if reference is not None:
             if len(reference) != len(shape):
@@ -82,13 +84,13 @@ class CenterCrop(SpatialLayer):
                     f"Received: shapes {tuple(shape)} and {tuple(reference)}"
                 )
             return tuple(reference[1:-1])
-        targets = (self.size,) * rank if isinstance(self.size, int) else self.size
-        if targets is None or len(targets) != rank:
+        kept_sizes = (self.size,) * rank if isinstance(self.size, int) else self.size
+        if kept_sizes is None or len(kept_sizes) != rank:
             raise ValueError(
                 f"size needs one number for each of the {rank} spatial axes. "
                 f"Received: size={self.size}"
             )
-        return targets
+        return kept_sizes
 
     def _pair(self, inputs: Any) -> tuple[Any, Any]:
         if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
@@ -101,11 +103,11 @@ class CenterCrop(SpatialLayer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """Shape of the crop; `None` where a size is not known."""
         shape, reference = (input_shape, None) if self.size is not None else self._pair(input_shape)
-        targets = self._targets(shape, reference)
-        for size, target in zip(shape[1:-1], targets, strict=True):
-            if size is not None and target is not None:
-                self._interval(size, target)
-        return (shape[0], *targets, shape[-1])
+        kept_sizes = self._kept_sizes(shape, reference)
+        for size, kept in zip(shape[1:-1], kept_sizes, strict=True):
+            if size is not None and kept is not None:
+                self._interval(size, kept)
+        return (shape[0], *kept_sizes, shape[-1])
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")
@@ -128,10 +130,10 @@ class StartCrop(CenterCrop):
         array([0., 1.], dtype=float32)
     """
 
-    def _interval(self, size: Any, target: Any) -> tuple[Any, Any]:
-        if isinstance(size, int) and isinstance(target, int) and target > size:
+    def _interval(self, size: Any, kept: Any) -> tuple[Any, Any]:
+        if isinstance(size, int) and isinstance(kept, int) and kept > size:
             raise ValueError(
                 "StartCrop cannot give more pixels than there are. "
-                f"Received: size={size}, target={target}"
+                f"Received: size={size}, kept={kept}"
             )
-        return 0, target
+        return 0, kept

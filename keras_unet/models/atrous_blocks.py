@@ -51,7 +51,7 @@ class AtrousBlocks(Blocks):
     def combine(self, x: Any, skip: Any, name: str) -> Any:
         """Up-sampled features and those of the encoder, merged to the width of the latter.
 
-        The 1x1 convolution of the up-sampling comes first: both commute, as does the normalisation
+        The 1x1 convolution of the up-sampling comes first: both commute, as does the normalization
         between them, and there it is cheaper.
         """
         filters = skip.shape[-1]
@@ -81,7 +81,7 @@ class AtrousBlocks(Blocks):
         return self.normed_convolution(x, filters, 1, name)
 
     def normed_convolution(self, x: Any, filters: int, size: int, name: str) -> Any:
-        """Convolution and normalisation, with a bias only where the latter is missing."""
+        """Convolution and normalization, with a bias only where the latter is missing."""
         bias = self.normalization is None
         return self.normalized(self.convolution(x, filters, size, name, use_bias=bias), name)
 

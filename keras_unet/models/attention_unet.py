@@ -44,7 +44,7 @@ class AttentionUNet(SegmentationModel):
         geometry: The `UNetGeometry` of "same" padding.
 
     Input shape:
-        `(batch, *spatial, channels)`, sizes >= 1 px, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, sizes >= 1 px, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial, num_classes)`, float32 logits.

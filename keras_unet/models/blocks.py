@@ -59,7 +59,7 @@ class Blocks:
         return layer(*arguments, **{**shared, **options})
 
     def convolutions(self, x: Any, filters: int, name: str) -> Any:
-        """The level's convolutions, each with normalisation and activation."""
+        """The level's convolutions, each with normalization and activation."""
         for number in range(1, self.convs_per_level + 1):
             x = self.convolved(x, filters, self.kernel_size, f"{name}_conv{number}")
         return x
@@ -109,7 +109,7 @@ class Blocks:
         return self.convolution(x, num_classes, 1, name, dtype="float32")
 
     def convolved(self, x: Any, filters: int, size: int, name: str, **options: Any) -> Any:
-        """One convolution (`options` as there) with normalisation and activation."""
+        """One convolution (`options` as there) with normalization and activation."""
         x = self.convolution(x, filters, size, name, **options)
         return self.activated(self.normalized(x, name), name)
 
@@ -130,7 +130,7 @@ class Blocks:
         dtype: Any = None,
         initializer: Any = None,
     ) -> Any:
-        """One convolution, without normalisation and activation."""
+        """One convolution, without normalization and activation."""
         scale, distribution = (
             (2.0, "untruncated_normal") if self.initializer == "he_normal" else (1.0, "uniform")
         )
@@ -150,7 +150,7 @@ class Blocks:
         )(x)
 
     def normalized(self, x: Any, name: str) -> Any:
-        """The normalisation of the network, if it has one."""
+        """The normalization of the network, if it has one."""
         if self.normalization == "batch":
             # Keras's momentum of 0.99 needs some 500 steps before the averages are of use.
             layer = keras.layers.BatchNormalization

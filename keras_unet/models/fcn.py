@@ -42,8 +42,8 @@ class FCN(SegmentationModel):
 
     Deviations: images of any size are mirrored at their end to a multiple of 32 px; VGG-16's
     weights from photographs, with which the authors start, do not come with the package; a
-    normalisation may be added. The paper trains 32s, then 16s from it, then 8s, one image at a time
-    with a momentum of 0.99 and an unnormalised loss.
+    normalization may be added. The paper trains 32s, then 16s from it, then 8s, one image at a time
+    with a momentum of 0.99 and an unnormalized loss.
 
     Args:
         input_shape: See `SegmentationModel`. Defaults to `(None, None, 3)`.
@@ -64,7 +64,7 @@ class FCN(SegmentationModel):
         geometry: A `WindowGeometry` of "same" padding with a stride of 32 px.
 
     Input shape:
-        `(batch, *spatial, channels)`, sizes >= 1 px, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, sizes >= 1 px, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial, num_classes)`, float32 logits.

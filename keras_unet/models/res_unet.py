@@ -30,11 +30,11 @@ class ResUNet(SegmentationModel):
     parameters that the paper states are those of the network without it, `shortcut="identity"`:
     pixels are skipped, missing channels are zeros and spare ones left out (`ChannelShortcut`).
     The convolutions of its defaults with 3 input channels and one output have 7,782,913 parameters,
-    with projections 8,214,593; batch normalisation comes on top.
+    with projections 8,214,593; batch normalization comes on top.
 
     Deviations: any image size (mirrored at its end to a multiple of `2**depth`, the paper has
     224 px tiles), logits for `num_classes` soft-max classes in place of one sigmoid, and the
-    package's initialisation (He et al. 2015); the paper trains with a squared error.
+    package's initialization (He et al. 2015); the paper trains with a squared error.
 
     Args:
         input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
@@ -48,7 +48,7 @@ class ResUNet(SegmentationModel):
         geometry: A `WindowGeometry` of "same" padding with a stride of `2**depth` px.
 
     Input shape:
-        `(batch, *spatial, channels)`, sizes >= 1 px, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, sizes >= 1 px, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial, num_classes)`, float32 logits.
@@ -111,7 +111,7 @@ def _unit(blocks: Blocks, x: Any, filters: int, level: int | None, shortcut: str
     """A residual unit; on contracting levels below the first it halves the resolution."""
     strides = 2 if level else 1
     start = x
-    if level != 0:  # the image itself is neither normalised nor rectified
+    if level != 0:  # the image itself is neither normalized nor rectified
         x = blocks.activated(blocks.normalized(x, f"{name}_pre1"), f"{name}_pre1")
     x = blocks.convolution(x, filters, 3, f"{name}_conv1", strides=strides)
     x = blocks.activated(blocks.normalized(x, f"{name}_pre2"), f"{name}_pre2")

@@ -49,7 +49,7 @@ class ResUNetA(SegmentationModel):
     convolutions with stride 2, half the level's channels from the up-sampling, biases only in the
     second convolution of a residual block and in the heads, and for "d7" a bridge with three
     windows. Gradients shrink about fivefold with every level; an optimizer that scales them, such
-    as Adam, suits. With batch normalisation the largest window gives one number for each image and
+    as Adam, suits. With batch normalization the largest window gives one number for each image and
     channel, so that batches of a single image teach nothing about it.
 
     **Multitasking**: with `multitask=True` the segmentation is conditioned as in the paper. A head
@@ -64,7 +64,7 @@ class ResUNetA(SegmentationModel):
         input_shape: See `SegmentationModel`. Defaults to `(None, None, 3)`.
         filters: Channels of the first level; they double with every level. Defaults to 32.
         variant: "d6" or "d7", the number of levels. Defaults to "d6".
-        normalization: "batch", "group" or None. Group normalisation takes its statistics over the
+        normalization: "batch", "group" or None. Group normalization takes its statistics over the
             whole tile, so it is not local: tiled predictions then have seams. Defaults to "batch".
         window: Size of the largest window in pixels of the image, a multiple of 32 ("d6") or 64
             ("d7"). The bridge pools over `window / 32` (or 64) of its pixels and their halves.
@@ -80,7 +80,7 @@ class ResUNetA(SegmentationModel):
         geometry: The `WindowGeometry`, also after loading.
 
     Input shape:
-        `(batch, *spatial, channels)`, real numbers, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, real numbers, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial, num_classes)`, float32 logits.

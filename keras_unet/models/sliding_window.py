@@ -52,7 +52,7 @@ class SlidingWindow(SegmentationModel):
         geometry: A `WindowGeometry` of "valid" padding with a margin of 47 px.
 
     Input shape:
-        `(batch, *spatial, channels)`, sizes >= 95 px, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, sizes >= 95 px, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial - 94, num_classes)`, float32 logits.
@@ -153,7 +153,7 @@ def predict_windows(
     Args:
         classifier: `SlidingWindow.patch_classifier()`, or another model of `(batch, *window, C)`
             with odd sizes.
-        image: `(*spatial, C)`, normalised, float32.
+        image: `(*spatial, C)`, normalized, float32.
         batch_size: Windows that are classified at once. Defaults to 512.
 
     Returns:

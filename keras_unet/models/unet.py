@@ -34,7 +34,7 @@ class UNet(SegmentationModel):
     convolutions of the two deepest levels of the contracting path (the skip connection is taken
     after it), and the up-sampled features first in the concatenation. `variant="release2015"` also
     follows that file where it differs from the paper: ReLU after every up-convolution, the last
-    up-convolution keeps its channels (31,100,354 parameters), Caffe's "xavier" initialisation.
+    up-convolution keeps its channels (31,100,354 parameters), Caffe's "xavier" initialization.
 
     Args:
         input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
@@ -43,8 +43,8 @@ class UNet(SegmentationModel):
         padding: "valid" or "same". Defaults to "valid".
         variant: "paper" or "release2015". Defaults to "paper".
         normalization: None, "batch" or "group", after every convolution but the up-convolutions.
-            Group normalisation takes its statistics over the whole tile, so it is not local: tiled
-            predictions then depend on the tiles and have seams. Batch normalisation is local at
+            Group normalization takes its statistics over the whole tile, so it is not local: tiled
+            predictions then depend on the tiles and have seams. Batch normalization is local at
             inference, but poor with batches of fewer than 4. Defaults to None, as in the paper.
         dropout: Rate of the dropout, in [0, 1); 0 leaves it out. Defaults to 0.5.
         upsampling: "transpose" (2x2 up-convolution, the paper) or "bilinear" (needs
@@ -59,7 +59,7 @@ class UNet(SegmentationModel):
         geometry: The `UNetGeometry`, also after loading.
 
     Input shape:
-        `(batch, *spatial, channels)`, real numbers, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, real numbers, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *output, num_classes)`, float32 logits; `output` is `geometry.output_size` of each

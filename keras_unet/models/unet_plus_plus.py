@@ -32,7 +32,7 @@ class UNetPlusPlus(SegmentationModel):
     published one: 9,041,601, with deep supervision 9,041,700.
 
     Deviations: any image size (mirrored at its end to a multiple of `2**depth`); logits in place of
-    sigmoids, so that it is their logits that are averaged; a normalisation may be added.
+    sigmoids, so that it is their logits that are averaged; a normalization may be added.
 
     Args:
         input_shape: See `SegmentationModel`. Defaults to `(None, None, 1)`.
@@ -49,7 +49,7 @@ class UNetPlusPlus(SegmentationModel):
         num_heads: Number of heads: `depth` with deep supervision, else 1.
 
     Input shape:
-        `(batch, *spatial, channels)`, sizes >= 1 px, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, sizes >= 1 px, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial, num_classes)`, float32 logits.

@@ -37,7 +37,7 @@ class VNet(SegmentationModel):
     61,982,682 parameters.
 
     Deviations: any image size (mirrored at its end to a multiple of `2**depth`, the paper has
-    volumes of 128 x 128 x 64 voxels); the rank is that of `input_shape`; a normalisation may be
+    volumes of 128 x 128 x 64 voxels); the rank is that of `input_shape`; a normalization may be
     added. Train it with Dice as in the paper: `keras_unet.losses.SoftDice`.
 
     Args:
@@ -57,7 +57,7 @@ class VNet(SegmentationModel):
         geometry: A `WindowGeometry` of "same" padding with a stride of `2**depth` voxels.
 
     Input shape:
-        `(batch, *spatial, channels)`, sizes >= 1, best normalised to a scale near 1.
+        `(batch, *spatial, channels)`, sizes >= 1, best normalized to a scale near 1.
 
     Output shape:
         `(batch, *spatial, num_classes)`, float32 logits.

@@ -81,7 +81,7 @@ class AverageWeights(RunCallback):
         average <- m average + (1 - m) weights,    m = min(momentum, (1 + t) / (10 + t))^every
 
     at step t, so that the initial weights are soon forgotten also in short runs. Statistics of
-    batch normalisation are averaged too.
+    batch normalization are averaged too.
 
     Args:
         averaged: A model of the same architecture, which receives the average.

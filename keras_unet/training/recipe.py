@@ -41,7 +41,7 @@ class Recipe:
 
     The **default** is a practical recipe for a few annotated images and one small GPU: this
     package's U-Net at half the paper's width with "same" convolutions, whose whole output counts in
-    the loss (a valid network of depth 4 throws away half of a 444 px tile), batch normalisation
+    the loss (a valid network of depth 4 throws away half of a 444 px tile), batch normalization
     instead of dropout, and AdamW with warm-up and cosine decay, which needs no search for a
     learning rate. The averaged weights (`optimizer.ema`) are what is validated and kept, because
     single steps on little data are noisy. `Recipe.paper()` is the published recipe.

@@ -205,10 +205,10 @@ def warn_lost_objects(
 
 
 def warn_batch_norm(batch_size: int) -> None:
-    """Logs that batch normalisation needs more tiles in a step, where it does."""
+    """Logs that batch normalization needs more tiles in a step, where it does."""
     if batch_size < 4:
         logger.warning(
-            "batch normalisation over %d tile(s) in a step: training and prediction will differ; "
+            "batch normalization over %d tile(s) in a step: training and prediction will differ; "
             "use batches.size >= 4, normalization='group' or none",
             batch_size,
         )

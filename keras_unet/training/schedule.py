@@ -40,7 +40,7 @@ def learning_rate_schedule(
 
 
 def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe; weight decay leaves biases and normalisations alone.
+    """The optimizer of a recipe; weight decay leaves biases and normalizations alone.
 
     Under "mixed_float16" it scales the loss, so that small gradients do not vanish.
 

@@ -64,7 +64,7 @@ VARIANTS = {
         "normalization": Normalization(low=2, high=97, per_channel=False),
     },
     "none": {"normalization": Normalization("none")},
-    "bilinear, batch normalisation": {"upsampling": "bilinear", "normalization_layer": "batch"},
+    "bilinear, batch normalization": {"upsampling": "bilinear", "normalization_layer": "batch"},
     "fixed size": {"shape": (60, 64, 1)},
 }
 

@@ -97,7 +97,7 @@ KINDS = {
     "valid, any size": ({"padding": "valid", "depth": 1}, {}),
     "valid, one size": ({"padding": "valid", "depth": 1}, {"tile": 60}),
     "bilinear, any size": ({"upsampling": "bilinear", "normalization_layer": "batch"}, {}),
-    "group normalisation": ({"normalization_layer": "group", "max_tile": 1024}, {}),
+    "group normalization": ({"normalization_layer": "group", "max_tile": 1024}, {}),
     "resolution": ({"resolution": 0.6}, {}),
     "mixed precision": ({"dtype": "mixed_float16"}, {"tile": 64}),
 }
@@ -274,7 +274,7 @@ def test_missing_package_is_named(export, monkeypatch):
 # === Calibration ===
 
 
-def test_calibration_tiles_are_normalised_and_few(segmenter):
+def test_calibration_tiles_are_normalized_and_few(segmenter):
     segmenter = make(filters=2, depth=1, normalization=Normalization("unit"))
     tiles = calibration_tiles(segmenter, [picture(300, 200)], (32, 36))
     assert 50 < len(tiles) <= MAX_TILES

@@ -95,7 +95,7 @@ def test_every_dtype_and_the_default_normalization(dtype):
     np.testing.assert_array_equal(result.areas, [75])
 
 
-def test_the_whole_image_is_normalised_not_its_tiles():
+def test_the_whole_image_is_normalized_not_its_tiles():
     ramp = np.tile(np.linspace(0, 1000, 64, dtype=np.float32), (20, 1))
     segmenter = Segmenter(compare_model(), PLAIN, Normalization("zscore"), max_tile=16)
     result = segmenter.predict(ramp)

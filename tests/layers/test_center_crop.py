@@ -63,10 +63,10 @@ ILL_CASES = [
     (lambda: CenterCrop((3, 3))(image(5)), "one number for each of the 1 spatial axes"),
     (lambda: CenterCrop()(image(5)), r"called with \[x, reference\]"),
     (lambda: CenterCrop()([image(5), image(3, 3)]), "same rank"),
-    (lambda: CenterCrop()([image(5), image(2)]), "must be even.*size=5, target=2"),
-    (lambda: CenterCrop()([image(5), image(7)]), "not negative.*size=5, target=7"),
+    (lambda: CenterCrop()([image(5), image(2)]), "must be even.*size=5, kept=2"),
+    (lambda: CenterCrop()([image(5), image(7)]), "not negative.*size=5, kept=7"),
     (lambda: CenterCrop(2)(keras.Input((5, 2))), "must be even"),
-    (lambda: StartCrop(6)(image(5)), "more pixels than there are.*size=5, target=6"),
+    (lambda: StartCrop(6)(image(5)), "more pixels than there are.*size=5, kept=6"),
 ]
 
 

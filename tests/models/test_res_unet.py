@@ -49,7 +49,7 @@ def test_sizes_of_the_paper():
         assert tuple(model.get_layer(name).output.shape) == (None, size, size, channels)
     assert model.get_layer("expand3_concat").output.shape[-1] == 16 + 8
     first = model.get_layer("contract1_conv1")
-    assert first.input is model.inputs[0]  # the image is neither normalised nor rectified
+    assert first.input is model.inputs[0]  # the image is neither normalized nor rectified
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

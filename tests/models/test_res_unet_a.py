@@ -21,7 +21,7 @@ LEVELS = {  # number of dilations of every level, encoder and decoder
 
 
 def convolution(kernel, channels, filters, bias=False, norm=True):
-    """Parameters of a convolution and of the batch normalisation after it."""
+    """Parameters of a convolution and of the batch normalization after it."""
     return kernel * channels * filters + bias * filters + norm * 4 * filters
 
 
@@ -91,7 +91,7 @@ class TestAllHeads(
         assert np.isfinite(list(logs.values())).all()
         for weight, old in zip(heads.trainable_weights, before, strict=True):
             if re.search(r"(window\d+_norm/beta|combine_norm/beta|_2/bias)$", weight.path):
-                continue  # the next normalisation takes away what these add
+                continue  # the next normalization takes away what these add
             assert not np.array_equal(to_numpy(weight), old), weight.path
         outputs = {name: to_numpy(logits) for name, logits in heads(x, training=False).items()}
         assert {outputs[name].shape for name in y} == {(2, 60, 2), (2, 60, 3)}
@@ -220,7 +220,7 @@ def test_colours_are_for_images_of_three_channels():
     assert again.count_params() == model.count_params()
 
 
-def test_without_normalisation_there_are_biases():
+def test_without_normalization_there_are_biases():
     model = ResUNetA((64, 1), filters=2, window=64, normalization=None, activation="gelu")
     assert model.get_layer("first").use_bias
     assert not [layer for layer in model.layers if layer.name.endswith("_norm")]

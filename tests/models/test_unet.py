@@ -88,7 +88,7 @@ def test_depth_and_convolutions_as_asked():
     assert model.geometry.margin == 6
 
 
-def test_group_normalisation_divides_any_width():
+def test_group_normalization_divides_any_width():
     model = UNet(filters=12, depth=1, padding="same", normalization="group", activation="gelu")
     assert model.get_layer("contract1_conv1_norm").groups == 4
     assert model.get_layer("contract2_conv1_norm").groups == 8

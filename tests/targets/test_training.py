@@ -90,7 +90,7 @@ def test_foreground_iou_by_hand():
 @pytest.mark.parametrize(
     "thing", [SeedDistance(2.0, from_logits=False), ForegroundIoU(from_logits=False, name="x")]
 )
-def test_serialisation(thing):
+def test_serialization(thing):
     module = keras.losses if isinstance(thing, SeedDistance) else keras.metrics
     again = module.deserialize(module.serialize(thing))
     assert type(again) is type(thing)

@@ -62,7 +62,7 @@ def test_metrics_are_equal(results, metric, when):
     assert mirrored[f"sum_{metric}"] == pytest.approx(single[f"sum_{metric}"], rel=1e-6)
 
 
-def test_the_data_tells_a_normaliser_per_replica_apart(results):
+def test_the_data_tells_a_normalizer_per_replica_apart(results):
     single, mirrored = results["single"]["weights"], results["mirrored"]["weights"]
     assert difference(single["keras"], mirrored["keras"]) > 1e-3
 

@@ -29,7 +29,7 @@ def test_default_is_same_with_batch_norm_and_adamw():
     assert recipe.target == {"name": "classes"}
     assert recipe.augmentation == {}
     assert (recipe.optimizer.name, recipe.optimizer.schedule) == ("adamw", "cosine")
-    assert recipe.batches.size >= 4  # batch normalisation
+    assert recipe.batches.size >= 4  # batch normalization
 
 
 def test_paper():

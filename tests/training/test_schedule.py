@@ -43,7 +43,7 @@ def test_sgd_of_the_paper():
     assert not optimizer.weight_decay
 
 
-def test_decay_leaves_biases_and_normalisations_alone():
+def test_decay_leaves_biases_and_normalizations_alone():
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(2), keras.layers.BatchNormalization()]
     )

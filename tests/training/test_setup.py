@@ -110,7 +110,7 @@ def test_number_of_classes_is_counted():
 
 def test_batch_norm_with_few_tiles_warns(caplog):
     Setup.check(TINY.replace(batches={"size": 1}), SAMPLES, [])
-    assert "batch normalisation over 1 tile" in caplog.text
+    assert "batch normalization over 1 tile" in caplog.text
 
 
 ILL_SETUPS = [

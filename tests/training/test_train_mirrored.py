@@ -70,5 +70,5 @@ def test_two_devices_learn_something(runs):
     assert history[-1]["loss"] != pytest.approx(history[0]["loss"], rel=1e-3)
 
 
-def test_batch_normalisation_and_dropout_run_on_two_devices(runs):
+def test_batch_normalization_and_dropout_run_on_two_devices(runs):
     assert checkpoint(runs / "more").step == 2

@@ -21,7 +21,7 @@ tf.config.set_logical_device_configuration(
 
 IGNORE = {"ignore_class": -1}
 
-# One head of the model each: loss and factor. "keras" is a control: it normalises per replica.
+# One head of the model each: loss and factor. "keras" is a control: it normalizes per replica.
 HEADS = {
     "mean_per_weight": (losses.WeightedCrossentropy(**IGNORE), 1.0),
     "sum": (losses.WeightedCrossentropy(**IGNORE, reduction="sum"), 0.01),

@@ -20,12 +20,15 @@ SCRIPTS = {
     "volumes": {"unet, 2 filters"},
 }
 
+OPTIONS = {"story": ["--only", "sliding window", "FCN-8s", "U-Net", "V-Net, 2-D"]}
+"""One of each kind: the command line's tests train every architecture."""
+
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_quick(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     script = importlib.import_module(name)
-    arguments = ["--quick", "--out", str(tmp_path)]
+    arguments = ["--quick", "--out", str(tmp_path), *OPTIONS.get(name, [])]
     rows = script.main(arguments)
     assert SCRIPTS[name] <= set(rows)
     text = (tmp_path / "results.md").read_text()
@@ -34,6 +37,15 @@ def test_quick(name, tmp_path, monkeypatch):
     assert stamps
     assert script.main(arguments) == rows  # nothing is trained again
     assert stamps == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("model.keras")}
+
+
+def test_every_row_of_the_story_is_a_recipe(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("story")
+    recipe = keras_unet.Recipe.from_file(EXAMPLES / "recipes" / "story.yaml")
+    for row, changes in script.MODELS.items():
+        name = changes[0].removeprefix("model.name=")
+        assert recipe.override(changes).model["name"] == name, row
 
 
 def test_border_weights_are_ablated(tmp_path, monkeypatch):

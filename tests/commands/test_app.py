@@ -49,7 +49,7 @@ def test_train_leaves_a_run_folder_with_a_report(run):
 
 OPTIONS = {
     "fcn": {"units": 4},
-    "res_unet_a": {"window": 32},
+    "res_unet_a": {"window": 32, "multitask": "true"},
     "sliding_window": {"units": 4},
     "unet_plus_plus": {"deep_supervision": True},
     "vnet": {"margin": 16},
@@ -63,10 +63,16 @@ def test_every_model_is_trained_by_its_name(model, folder, tmp_path):
     options += ["--depth", 1] if "depth" in ku.models.arguments(model) else []
     for name, value in OPTIONS.get(model, {}).items():
         options += [f"--model.{name}", value]
+    options += ["--target", "multitask"] if model == "res_unet_a" else []
     output = invoke("train", *data, "--out", tmp_path / "run", *QUICK, *options)
     assert "Run folder" in output
     segmenter = ku.Segmenter.load(tmp_path / "run")
     assert ku.models.registry.name_of(segmenter.model) == model
+    assert segmenter.target.heads == segmenter.model.heads
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    row = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
+    assert 0 < float(row["loss"]) < 5
+    assert 0 <= float(row["iou"]) <= 1
     assert segmenter.predict(np.zeros((40, 33), np.uint8)).classes.shape == (40, 33)
     assert f"{segmenter.model.count_params():,}" in invoke("info", tmp_path / "run")
 

@@ -1,4 +1,4 @@
-"""ResUNet-a with its three heads is trained by a recipe, and refused where heads do not fit."""
+"""Heads of a network and of a target that do not fit are refused; the loss of heads by hand."""
 
 from __future__ import annotations
 
@@ -17,18 +17,6 @@ def recipe(**changes):
     target = {"name": "multitask", "min_size": 3}
     groups = {"model": MODEL, "target": target, "batches": {"tile": 32, "size": 4}, "run": RUN}
     return ku.Recipe(**{**groups, **changes})
-
-
-def test_it_trains_and_predicts(tmp_path):
-    segmenter = ku.train(SAMPLES[:2], recipe(), tmp_path, SAMPLES[2:], progress=False)
-    assert type(segmenter.target) is MultitaskTarget
-    assert segmenter.target.min_size == 3
-    assert segmenter.model.output_shape[-1] == 2
-    assert segmenter.predict(SAMPLES[2].image).classes.shape == (56, 72)
-    log = (tmp_path / "log.csv").read_text().splitlines()
-    row = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
-    assert 0 < float(row["loss"]) < 1
-    assert 0 <= float(row["iou"]) <= 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ def parameters_of(cls: type) -> list[str]:
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     found = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
     return [one.name for one in found if one.kind not in kinds][1:]
+
+
+def notes_of(documented: Callable[..., Any]) -> dict[str, str]:
+    """What the `Args` of a class's or function's documentation say of every argument, in a line."""
+    text = inspect.cleandoc(documented.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    ([\w, ]+): (.*(?:\n {8}.*)*)", text, flags=re.MULTILINE)
+    return {
+        name.strip(): " ".join(note.split()) for names, note in entries for name in names.split(",")
+    }
 
 
 def arguments_of(instance: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from keras_unet.training.recipe_checks import notes_of
+from keras_unet._arguments import notes_of
 
 
 def documented(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -53,7 +53,8 @@ def serve(
         page: Show the page at /.
         log_level: debug, info, warning or error.
     """
-    from keras_unet.serving.server import Server, ServerOptions, log_to_stderr, require_extra
+    from keras_unet.serving.options import ServerOptions
+    from keras_unet.serving.server import Server, log_to_stderr, require_extra
 
     try:
         require_extra()

@@ -250,5 +250,4 @@ def _plan(segmenter: Segmenter, shape: tuple[int, ...], tile: Sequence[int] | No
     geometry = segmenter.geometry
     if tile is not None:
         return plan_fixed(shape, geometry, tile)
-    smallest = geometry.nearest(geometry.stride + 2 * geometry.margin)[1]
-    return plan_tiles(shape, geometry, max(TILE, smallest))
+    return plan_tiles(shape, geometry, max(TILE, geometry.smallest_tile))

@@ -90,6 +90,11 @@ class Geometry:
         self.check(size, "size")
         return size - 2 * self.margin if self.padding == "valid" else size
 
+    @property
+    def smallest_tile(self) -> int:
+        """The smallest legal input of which one step of the stride can be written."""
+        return self.nearest(self.stride + 2 * self.margin)[1]
+
     def usable_size(self, size: int) -> int:
         """Output pixels that no border of the tile has touched: `size - 2 * margin`."""
         self.check(size, "size")

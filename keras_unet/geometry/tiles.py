@@ -125,11 +125,10 @@ def _plan_axis(size: int, geometry: Geometry, limit: int | None) -> tuple[int, i
     largest = geometry.nearest(limit)[0]
     step = (largest - context) // stride * stride
     if largest > limit or step < stride:
-        smallest = geometry.nearest(stride + context)[1]
         raise ValueError(
             f"max_tile={limit} is too small for {geometry.description}, whose margin is "
             f"{geometry.margin} px on each side; the smallest tile that writes one step of "
-            f"{stride} px is {smallest}. Received: max_tile={limit}"
+            f"{stride} px is {geometry.smallest_tile}. Received: max_tile={limit}"
         )
     count = -(-size // step)
     step = -(-size // (count * stride)) * stride

@@ -126,14 +126,9 @@ def plan_for(
         return plan_fixed(shape, geometry, spatial)
     if max_tile is not None:
         return plan_tiles(shape, geometry, max_tile)
-
-    def bytes_of(tile: tuple[int, ...]) -> int:
-        return engine.estimate_memory(tile) or 0
-
-    smallest = geometry.nearest(geometry.stride + 2 * geometry.margin)[1]
-    if not bytes_of((smallest,) * geometry.rank):
-        return plan_tiles(shape, geometry, max(TILE, smallest))
-    return plan_within(shape, geometry, bytes_of, memory_limit)
+    if engine.estimate_memory(plan_tiles(shape, geometry).tile_shape) is None:
+        return plan_tiles(shape, geometry, max(TILE, geometry.smallest_tile))
+    return plan_within(shape, geometry, lambda t: engine.estimate_memory(t) or 0, memory_limit)
 
 
 def plan_within(

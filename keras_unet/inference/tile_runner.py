@@ -27,9 +27,9 @@ MAX_BATCH = 16
 
 
 class TileRunner:
-    """A network with its target and the choice of tiles; base of the `Segmenter`, which see.
+    """A network with its target and the choice of tiles, as the part of a `Segmenter` that runs it.
 
-    It does not change once it is made.
+    The `Segmenter`'s constructor sets the attributes and calls `_check`; they do not change after.
     """
 
     engine: Engine
@@ -161,8 +161,7 @@ def engine_of(model: keras.Model | Engine) -> Engine:
 
 
 def plain_tile(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
-    """The largest tile as plain numbers."""
-    """Python integers, which can be stored."""
+    """The largest tile as Python integers, which can be stored."""
     if max_tile is None:
         return None
     return tuple(map(int, max_tile)) if isinstance(max_tile, Sequence) else int(max_tile)

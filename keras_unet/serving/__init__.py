@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = attach(
     {
         "client": ["GrpcClient", "RestClient"],
         "contract": ["ServingError"],
-        "server": ["Server", "ServerOptions"],
+        "options": ["ServerOptions"],
+        "server": ["Server"],
     },
     submodules=("client",),
 )

@@ -24,7 +24,7 @@ from keras_unet.serving.rest_paths import (
 if TYPE_CHECKING:
     from keras_unet.serving.models import ModelStore
     from keras_unet.serving.monitoring import Metrics, Request
-    from keras_unet.serving.server import ServerOptions
+    from keras_unet.serving.options import ServerOptions
 
 log = logging.getLogger("keras_unet.serving")
 T = TypeVar("T")

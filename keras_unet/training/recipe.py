@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
+from keras_unet._arguments import notes_of
 from keras_unet.training import recipe_objects
-from keras_unet.training.recipe_checks import notes_of
 from keras_unet.training.recipe_format1 import FIELDS, is_flat, migrate
 from keras_unet.training.recipe_groups import (
     BatchOptions,

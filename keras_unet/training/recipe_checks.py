@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
-import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_unet._arguments import did_you_mean, parameters_of
@@ -56,15 +54,6 @@ def check_arguments(
     return {
         name: convert(f"{group}.{name}", value, hints.get(name, Any))
         for name, value in given.items()
-    }
-
-
-def notes_of(documented: Callable[..., Any]) -> dict[str, str]:
-    """What the `Args` of a class's or function's documentation say of every argument, in a line."""
-    text = inspect.cleandoc(documented.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^    ([\w, ]+): (.*(?:\n {8}.*)*)", text, flags=re.MULTILINE)
-    return {
-        name.strip(): " ".join(note.split()) for names, note in entries for name in names.split(",")
     }
 
 

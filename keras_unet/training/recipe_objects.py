@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from keras_unet import models, targets
-from keras_unet._arguments import check_one_of, parameters_of
+from keras_unet._arguments import check_one_of, notes_of, parameters_of
 from keras_unet.augmentation.augmentation import Augmentation
-from keras_unet.training.recipe_checks import check_arguments, notes_of
+from keras_unet.training.recipe_checks import check_arguments
 from keras_unet.training.recipe_groups import ModelOptions
 
 NOT_OPTIONS = ("input_shape", "num_classes", "dtype", "name", "trainable")

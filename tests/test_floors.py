@@ -17,6 +17,7 @@ FLOORS = [
         "_arguments",
         "_compiled",
         "_extras",
+        "errors",
         "sample",
         "segmentation",
         "normalization",

@@ -22,6 +22,7 @@ from keras_unet.commands.printing import console
 from keras_unet.commands.recipe_options import RecipeCommand
 from keras_unet.commands.serve import serve
 from keras_unet.commands.train import train
+from keras_unet.errors import UsageError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up lines say nothing here
 
@@ -44,7 +45,8 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
         except (ValueError, OSError, ImportError) as error:
             if os.environ.get("KERAS_UNET_DEBUG"):
                 raise
-            message = f"[bold red]Error:[/] {escape(str(error))}"
+            text = error.command_line if isinstance(error, UsageError) else str(error)
+            message = f"[bold red]Error:[/] {escape(text)}"
             Console(stderr=True, soft_wrap=True).print(message, highlight=False)
             raise typer.Exit(1) from None
 

@@ -1,0 +1,40 @@
+"""The error for people: one problem, and the way out in the words of the place."""
+
+from __future__ import annotations
+
+
+class UsageError(ValueError):
+    """A problem that its reader can mend; it tells Python users and command-line users apart.
+
+    `str(error)` speaks Python, `error.command_line` is what the command prints.
+
+    Args:
+        problem: What is wrong, with the value and the file, and no advice: "x.tif has 2 channels
+            (DAPI, GFP)".
+        python: The way out in Python: "give channel=1 or channel=2".
+        command: The way out on the command line, with options that the command has: "say
+            `--channel 1` or `--channel 2`". None if the command line reaches the error never, or
+            by the same words. Defaults to None.
+
+    Example:
+        >>> error = UsageError("x.tif has 2 channels", "give channel=1", "say --channel 1")
+        >>> print(error)
+        x.tif has 2 channels; give channel=1
+        >>> print(error.command_line)
+        x.tif has 2 channels; say --channel 1
+    """
+
+    def __init__(self, problem: str, python: str, command: str | None = None) -> None:
+        super().__init__(f"{problem}; {python}")
+        self.problem = problem
+        self.python = python
+        self.command = python if command is None else command
+
+    @property
+    def command_line(self) -> str:
+        """The message in the words of the command line."""
+        return f"{self.problem}; {self.command}"
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """Errors travel between processes."""
+        return type(self), (self.problem, self.python, self.command)

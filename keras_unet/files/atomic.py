@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from keras_unet.files.names import stem_of
+
+_TEMPORARY = re.compile(r"\..*-\d+-[0-9a-f]{32}(\..*)?")
 
 
 @contextlib.contextmanager
@@ -33,7 +36,8 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = stem_of(path)
-    temporary = path.with_name(f".{stem}-{uuid.uuid4().hex}{path.name[len(stem) :]}")
+    unique = f"{os.getpid()}-{uuid.uuid4().hex}"
+    temporary = path.with_name(f".{stem}-{unique}{path.name[len(stem) :]}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -41,6 +45,17 @@ def new_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes the temporary files of processes that were killed.
+
+    Args:
+        folder: A folder that nobody else writes now, see `folder_lock`; those below are left alone.
+    """
+    for file in folder.glob(".*-*-*"):
+        if _TEMPORARY.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, write: bytes | Callable[[IO[bytes]], Any]) -> None:

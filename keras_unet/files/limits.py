@@ -1,0 +1,88 @@
+"""How many pixels a file may have: its header tells, before anything is unpacked."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from keras_unet._arguments import check_positive
+from keras_unet.errors import UsageError
+
+MAX_PIXELS = 2**28
+"""Pages times height times width; channels are not counted."""
+
+ENVIRONMENT = "KERAS_UNET_MAX_PIXELS"
+
+
+def pixel_limit(max_pixels: int | None = None) -> int:
+    """The argument, else the environment's KERAS_UNET_MAX_PIXELS, else `MAX_PIXELS`.
+
+    Raises:
+        ValueError: If the one that counts is no positive whole number.
+    """
+    if max_pixels is not None:
+        check_positive(max_pixels=max_pixels)
+        return max_pixels
+    text = os.environ.get(ENVIRONMENT, "").strip()
+    if not text:
+        return MAX_PIXELS
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text)):
+        raise UsageError(
+            f"{ENVIRONMENT} must be a positive whole number, it is {text[:40]!r}",
+            f"set it to a number such as {MAX_PIXELS}, or unset it",
+        )
+    return int(text)
+
+
+def check_pixels(
+    path: str | os.PathLike[str], shape: Sequence[int], max_pixels: int | None = None
+) -> None:
+    """Refuses a file with more pixels than are allowed.
+
+    Args:
+        path: The file, for the message.
+        shape: What its header says, without channels: `(pages, ..., height, width)`.
+        max_pixels: The limit. Defaults to None, see `pixel_limit`.
+
+    Raises:
+        ValueError: If the file has more; the message names it, its size and the limit.
+
+    Example:
+        >>> check_pixels("cells.png", (300, 200))
+        >>> check_pixels("cells.png", (300, 200), max_pixels=50_000)
+        Traceback (most recent call last):
+        ...
+        keras_unet.errors.UsageError: cells.png has 300 x 200 = 60,000 pixels, the limit is 50,000; cut it, or give max_pixels=60000 if it is to be read whole
+    """  # noqa: E501
+    limit = pixel_limit(max_pixels)
+    pixels = math.prod(int(size) for size in shape)
+    if pixels > limit:
+        sizes = " x ".join(str(size) for size in shape)
+        raise UsageError(
+            f"{path} has {sizes} = {pixels:,} pixels, the limit is {limit:,}",
+            f"cut it, or give max_pixels={pixels} if it is to be read whole",
+            f"cut it, or say --max-pixels {pixels} if it is to be read whole",
+        )
+
+
+@contextmanager
+def named_memory(path: str | os.PathLike[str], needed: int | None = None) -> Iterator[None]:
+    """Turns a `MemoryError` into an error that names the file.
+
+    Args:
+        path: The file.
+        needed: Bytes that are about to be asked for, if known. Defaults to None.
+
+    Raises:
+        ValueError: If the memory does not suffice inside the `with`.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        bytes_ = "" if needed is None else f" of {needed:,} bytes"
+        raise UsageError(
+            f"{path} does not fit into the memory{bytes_}",
+            "cut it into smaller files, or use a machine with more memory",
+        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from keras_unet.data.mask_kinds import (
     guess_kind,
 )
 from keras_unet.files.names import (
-    IMAGE_ENDINGS,
     MASK_ENDINGS,
     SUFFIXES,
     is_image,
@@ -24,6 +23,7 @@ from keras_unet.files.names import (
     without_ending,
 )
 from keras_unet.files.nifti import is_nifti, same_grid
+from keras_unet.files.pairing import Pairing, by_stem
 from keras_unet.files.reading import Colors, read_image, read_labels
 from keras_unet.files.spacing import read_spacing
 from keras_unet.sample import Sample
@@ -175,6 +175,8 @@ def _image_files(folder: Path) -> list[Path]:
 
 def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """Pairs of image and mask in the order of the images."""
+    if images.is_file() and masks.is_file():
+        return [(images, masks)]
     image_files = _image_files(images)
     if images.resolve() == masks.resolve():
         mask_files = [
@@ -183,25 +185,7 @@ def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         image_files = [f for f in image_files if f not in mask_files]
     else:
         mask_files = _image_files(masks)
-    same = {stem_of(f) for f in image_files} & {stem_of(f) for f in mask_files}
-    by_image = _by_key(image_files, same, IMAGE_ENDINGS)
-    by_mask = _by_key(mask_files, same, MASK_ENDINGS)
-    alone = [f.name for key, f in by_image.items() if key not in by_mask]
-    orphans = [f.name for key, f in by_mask.items() if key not in by_image]
-    if alone or orphans:
-        raise ValueError(
-            f"images and masks do not match by name. Images without a mask in {masks}: "
-            f"{alone or 'none'}; masks without an image in {images}: {orphans or 'none'}"
-        )
-    return [(file, by_mask[key]) for key, file in by_image.items()]
-
-
-def _by_key(files: Iterable[Path], exact: set[str], endings: Sequence[str]) -> dict[str, Path]:
-    keyed: dict[str, Path] = {}
-    for file in files:
-        stem = stem_of(file)
-        key = stem if stem in exact else without_ending(stem, endings)
-        if key in keyed:
-            raise ValueError(f"two files for one name: {keyed[key]} and {file}")
-        keyed[key] = file
-    return keyed
+    pair = Pairing(f"images in {images}", f"masks in {masks}")
+    by_image, by_mask = by_stem(image_files), by_stem(mask_files)
+    found = pair(list(by_image), list(by_mask))
+    return [(file, by_mask[name]) for file, name in zip(by_image.values(), found, strict=True)]

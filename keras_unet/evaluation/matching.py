@@ -8,16 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from keras_unet.files.names import (
-    IMAGE_ENDINGS,
-    MASK_ENDINGS,
-    SUFFIXES,
-    is_image,
-    natural_key,
-    split_number,
-    stem_of,
-    without_ending,
-)
+from keras_unet.files.names import MASK_ENDINGS, SUFFIXES, is_image, natural_key, stem_of
+from keras_unet.files.pairing import Pairing, shown
 from keras_unet.files.reading import read_image
 
 if TYPE_CHECKING:
@@ -31,7 +23,10 @@ ROLES = ("instances", "classes", "probabilities")
 NOT_PREDICTED = "overlay"
 """Ending of the pictures for the eye that it writes beside them."""
 
-PREDICTION_ENDINGS = (*MASK_ENDINGS, "pred", "predictions?", "prob", "segmentation", "result")
+PREDICTION_ENDINGS = (
+    *MASK_ENDINGS,
+    *("pred", "prediction", "predictions", "prob", "segmentation", "result"),
+)
 
 
 class PageOfFile(NamedTuple):
@@ -43,8 +38,6 @@ class PageOfFile(NamedTuple):
     def __str__(self) -> str:
         return str(self.path) if self.page is None else f"{self.path}, page {self.page}"
 
-
-Key = str | int | None
 
 Match = dict[str, PageOfFile]
 """Role -> source; the role is empty where the file's name does not tell it."""
@@ -59,14 +52,10 @@ def match_predictions(
 ) -> list[Match]:
     """Finds every sample's prediction.
 
-    The first of these rules that serves all samples decides:
-
-    1. the names agree, without the suffix and without `_instances`, `_classes` or
-       `_probabilities`;
-    2. they agree without an ending such as `_mask`, `_cp_masks`, `_pred` (`_image` of samples);
-    3. each name ends in a number, the same text precedes it in all predictions and in all samples,
-       and the numbers agree: `mask007.tif` or `man_seg007.tif` belongs to `t007`;
-    4. no name has a digit and there are as many predictions as samples: both in sorted order.
+    Names are paired as in training, see `Pairing`, without `_instances`, `_classes` or
+    `_probabilities` and with further endings such as `_pred`; where no name has a digit and as many
+    predictions as samples are there, also in sorted order. The first rule that serves all samples
+    decides.
 
     A multi-page file is a stack of predictions of 2-D samples, by page number or, with as many
     pages as samples, in the order of names.
@@ -90,7 +79,7 @@ def match_predictions(
         raise ValueError("samples must not be empty. Received: no sample")
     names = [PurePosixPath(s.name or str(index)).name for index, s in enumerate(samples)]
     if len(set(names)) < len(names):
-        raise ValueError(f"samples need names that differ. Received: {_shown(names)}")
+        raise ValueError(f"samples need names that differ. Received: {shown(names)}")
     files = [path] if path.is_file() else _files(path)
     if len(files) == 1 and samples[0].rank == 2:
         pages = read_image(files[0], rank=None).shape[:-3]
@@ -132,77 +121,8 @@ def _by_name(files: Iterable[Path]) -> dict[str, Match]:
 def _match_names(
     path: Path, found: dict[str, Match], names: list[str], partial: bool
 ) -> list[Match]:
-    best: dict[str, str] = {}
-    for pair in (_by_equality, _by_ending, _by_number, _by_order):
-        paired = pair(list(found), names)
-        if len(paired) > len(best):
-            best = paired
-        if len(best) == len(names):
-            break
-    lacking = [name for name in names if name not in best]
-    used = set(best.values())
-    surplus = [name for name in found if name not in used]
-    if lacking:
-        raise ValueError(
-            f"predictions in {path} and samples do not match by name. Samples without a "
-            f"prediction: {_shown(lacking)}; predictions without a sample: {_shown(surplus)}"
-        )
-    # Not even a part of the data may have two files that could be meant.
-    doubtful = [name for name in surplus if without_ending(name, PREDICTION_ENDINGS) in names]
-    if (surplus and not partial) or doubtful:
-        raise ValueError(
-            f"{path} has more predictions than samples; move those of no sample away, or "
-            f"select a part of the images. Received: {_shown(doubtful or surplus)}"
-        )
-    return [found[best[name]] for name in names]
-
-
-# === The rules: sample -> prediction, as far as they go ===
-
-
-def _by_equality(found: list[str], names: list[str]) -> dict[str, str]:
-    known = set(found)
-    return {name: name for name in names if name in known}
-
-
-def _by_ending(found: list[str], names: list[str]) -> dict[str, str]:
-    return _by_key(
-        {name: without_ending(name, PREDICTION_ENDINGS) for name in found},
-        {name: without_ending(name, IMAGE_ENDINGS) for name in names},
-    )
-
-
-def _by_number(found: list[str], names: list[str]) -> dict[str, str]:
-    predictions = {name: split_number(without_ending(name, PREDICTION_ENDINGS)) for name in found}
-    samples = {name: split_number(without_ending(name, IMAGE_ENDINGS)) for name in names}
-    for parts in (predictions.values(), samples.values()):
-        if len({text for text, _ in parts}) > 1 or any(number is None for _, number in parts):
-            return {}
-    return _by_key(
-        {name: number for name, (_, number) in predictions.items()},
-        {name: number for name, (_, number) in samples.items()},
-    )
-
-
-def _by_order(found: list[str], names: list[str]) -> dict[str, str]:
-    if len(found) != len(names) or any(re.search(r"\d", name) for name in (*found, *names)):
-        return {}
-    return dict(zip(sorted(names), sorted(found), strict=True))
-
-
-def _by_key(found: dict[str, Key], names: dict[str, Key]) -> dict[str, str]:
-    """Pairs names whose keys agree."""
-    if len(set(names.values())) < len(names):
-        return {}
-    keyed: dict[Key, list[str]] = {}
-    for name, key in found.items():
-        keyed.setdefault(key, []).append(name)
-    for name, key in names.items():
-        if len(keyed.get(key, ())) > 1:
-            raise ValueError(
-                f"sample {name!r} has more than one prediction. Received: {_shown(keyed[key])}"
-            )
-    return {name: keyed[key][0] for name, key in names.items() if key in keyed}
+    pair = Pairing("samples", f"predictions in {path}", PREDICTION_ENDINGS, partial, by_order=True)
+    return [found[name] for name in pair(names, list(found))]
 
 
 def _match_pages(
@@ -214,12 +134,8 @@ def _match_pages(
         raise ValueError(
             f"{path} has {count} pages for {len(names)} samples; give one page a sample, or "
             "select images by the numbers of their pages. "
-            f"Received: samples {_shown(names)}"
+            f"Received: samples {shown(names)}"
         )
     order = sorted(range(count), key=lambda index: natural_key(names[index]))
     page = {index: page for page, index in enumerate(order)}
     return [{"": PageOfFile(path, page[index])} for index in range(count)]
-
-
-def _shown(names: Sequence[str]) -> str:
-    return (", ".join(names[:8]) or "none") + (f", ... ({len(names)})" if len(names) > 8 else "")

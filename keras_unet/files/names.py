@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,8 @@ SUFFIXES = (
 """Names (lower case) that the folder readers take for images."""
 
 IMAGE_ENDINGS = ("img", "image", "raw")
-MASK_ENDINGS = ("cp_masks", "masks?", "labels?", "seg", "gt", "instances")
-"""Regular expressions for what programs put at the end of a name; see `without_ending`."""
+MASK_ENDINGS = ("cp_masks", "mask", "masks", "label", "labels", "seg", "gt", "instances")
+"""What programs put at the end of a name; see `without_ending`."""
 
 
 def is_image(path: Path) -> bool:
@@ -25,8 +26,15 @@ def is_image(path: Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The name without its suffix, of which `.nii.gz` is one."""
-    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+    """The name without its suffix, of which `.nii.gz` and `.ome.tif` are one; composed (NFC).
+
+    Example:
+        >>> stem_of(Path("x.ome.tif")), stem_of(Path("v1.2.nii.gz"))
+        ('x', 'v1.2')
+    """
+    name = unicodedata.normalize("NFC", path.name)  # macOS keeps accents as signs of their own
+    double = re.fullmatch(r"(.+)\.(?:nii\.gz|ome\.tiff?)", name, flags=re.IGNORECASE)
+    return double[1] if double else Path(name).stem
 
 
 def without_ending(stem: str, endings: Sequence[str]) -> str:

@@ -118,7 +118,7 @@ def test_evaluate_takes_predictions_of_any_program(folder, tmp_path):
     assert json.loads(invoke("evaluate", tmp_path, *data, "--json"))["seg"] == 1
     (tmp_path / "cells-001.png").unlink()
     error = " ".join(invoke("evaluate", tmp_path, *data, code=1).split())
-    assert error.endswith("without a prediction: 1; predictions without a sample: none")
+    assert "1 lack a partner, none are left over" in error
 
 
 def test_train_and_evaluate_share_the_options_of_data():

@@ -83,7 +83,7 @@ class TestNames:
         fill(folder, a=BINARY, b=BINARY, c=BINARY)
         (folder / "masks" / "a.png").unlink()
         (folder / "masks" / "b.png").rename(folder / "masks" / "d.png")
-        with pytest.raises(ValueError, match=r"\['a\.png', 'b\.png'\];.*\['d\.png'\]"):
+        with pytest.raises(ValueError, match="a, b lack a partner, d are left over"):
             read_folder(folder)
 
     def test_two_masks_for_one_image(self, folder):
@@ -91,7 +91,7 @@ class TestNames:
         (folder / "images" / "b.png").write_bytes((folder / "images" / "a.png").read_bytes())
         for ending in ("mask", "seg"):
             write_labels(folder / "masks" / f"b_{ending}.png", BINARY)
-        with pytest.raises(ValueError, match=r"two files for one name: .*b_mask.*b_seg"):
+        with pytest.raises(ValueError, match=r"b of the images in .* and b_mask, b_seg of"):
             read_folder(folder)
 
     def test_missing_and_empty_folders(self, folder):

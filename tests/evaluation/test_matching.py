@@ -96,14 +96,19 @@ def test_a_file_for_the_only_sample(tmp_path):
 
 
 ILL_CASES = {
-    "lacking": (["a.png"], ["a", "b"], {}, "without a prediction: b; .* without a sample: none"),
-    "other": (["x1.png", "y2.png"], ["a1", "a2"], {}, "prediction: a1, a2; .*sample: x1, y2"),
-    "surplus": (["a.png", "b.png"], ["a"], {}, "more predictions.*Received: b"),
-    "ambiguous": (["a_mask.png", "a_seg.png"], ["a"], {}, "'a' has more than one.*a_mask, a_seg"),
-    "doubtful": (["a.png", "a_seg.png"], ["a"], {"partial": True}, "Received: a_seg"),
+    "lacking": (["a.png"], ["a", "b"], {}, "b lack a partner, none are left over"),
+    "other": (["x1.png", "y2.png"], ["a1", "a2"], {}, "a1, a2 lack a partner, x1, y2 are"),
+    "surplus": (["a.png", "b.png"], ["a"], {}, "none lack a partner, b are left over"),
+    "ambiguous": (["a_mask.png", "a_seg.png"], ["a"], {}, "a of the samples and a_mask, a_seg of"),
+    "doubtful": (
+        ["a.png", "a_seg.png"],
+        ["a"],
+        {"partial": True},
+        "and a, a_seg of the predictions",
+    ),
     "two formats": (["a.png", "a.tif"], ["a"], {}, "two predictions for one name: .*a.png .*a.tif"),
-    "sorted against numbers": (["x1.png", "y.png"], ["a", "b"], {}, "prediction: a, b"),
-    "one number twice": (["m1.png", "m01.png"], ["t1"], {}, "more than one.*m01, m1"),
+    "sorted against numbers": (["x1.png", "y.png"], ["a", "b"], {}, "a, b lack"),
+    "one number twice": (["m1.png", "m01.png"], ["t1"], {}, "t1 of the samples and m01, m1 of"),
     "same samples": (["a.png"], ["01/a", "02/a"], {}, "names that differ. Received: a, a"),
     "no sample": (["a.png"], [], {}, "no sample"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_unet.files.reading import LUMA
+from keras_unet.files.channels import LUMA
 
 HEADER = 32
 """Bytes at the start of a file in which its kind and size are looked for."""

@@ -5,19 +5,67 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from keras_unet.files.axes import check_axes
 from keras_unet.files.nifti import is_nifti, read_nifti
 from keras_unet.files.opencv import decode_opencv
+from keras_unet.files.pages import no_frames
 from keras_unet.files.stored import Stored
-from keras_unet.files.tiff import TIFF_MAGICS, decode_tiff
+from keras_unet.files.tiff import TIFF_MAGICS, decode_tiff, tiff_pages
 
 
-def decode(path: str | os.PathLike[str]) -> Stored:
+def decode(
+    path: str | os.PathLike[str],
+    *,
+    axes: str | None = None,
+    frame: int | None = None,
+    max_pixels: int | None = None,
+    labels: bool = False,
+) -> Stored:
     """Decodes an image file by its content, not by its name (but for NIfTI).
+
+    Args:
+        path: The file.
+        axes: Names of a TIFF's axes, see `read_image`. Defaults to None, as it says itself.
+        frame: The one frame that is read. Defaults to None, all.
+        max_pixels: Largest number of pages x height x width. Defaults to None, see `files.limits`.
+        labels: Whether labels are expected, which have no channels. Defaults to False.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is a folder, empty, truncated or no image; the message names the file.
     """
+    path, magic = Path(path), _magic(path)
+    if magic in TIFF_MAGICS and not is_nifti(path):
+        stored = decode_tiff(path, axes, frame, max_pixels, labels)
+    else:
+        if axes is not None:
+            check_axes(axes)
+        if frame is not None:
+            raise no_frames(path)
+        if is_nifti(path):
+            values = read_nifti(path)
+            stored = Stored(values, pages="Z" * (values.ndim - 3))
+        else:
+            stored = decode_opencv(path, path.read_bytes())
+    if 0 in stored.values.shape:
+        raise ValueError(f"{path} has no pixels. Received: shape={stored.values.shape}")
+    return stored
+
+
+def pages_in(
+    path: str | os.PathLike[str], *, axes: str | None = None
+) -> tuple[str, tuple[int, ...]]:
+    """Letters and sizes of the axes before `H` from the header: `("TZ", (5, 8))`.
+
+    Only a TIFF can have frames; for all else there are none.
+    """
+    path, magic = Path(path), _magic(path)
+    if axes is not None:
+        check_axes(axes)
+    return tiff_pages(path, axes) if magic in TIFF_MAGICS and not is_nifti(path) else ("", ())
+
+
+def _magic(path: str | os.PathLike[str]) -> bytes:
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder, expected an image file")
@@ -27,12 +75,4 @@ def decode(path: str | os.PathLike[str]) -> Stored:
         magic = file.read(4)
     if not magic:
         raise ValueError(f"{path} is empty (0 bytes)")
-    if is_nifti(path):
-        stored = Stored(read_nifti(path))
-    elif magic in TIFF_MAGICS:
-        stored = decode_tiff(path)
-    else:
-        stored = decode_opencv(path, path.read_bytes())
-    if 0 in stored.values.shape:
-        raise ValueError(f"{path} has no pixels. Received: shape={stored.values.shape}")
-    return stored
+    return magic

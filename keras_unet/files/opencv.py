@@ -49,7 +49,7 @@ def decode_opencv(path: Path, data: bytes) -> Stored:
         indices = palette_indices(values[..., :3], palette)
         return Stored(indices, palette=palette)
     levels = 2**depth - 1 if depth < 8 else None
-    return Stored(values, alpha=alpha, lossy=lossy, levels=levels)
+    return Stored(values, alpha=alpha, lossy="JPEG" if lossy else "", levels=levels)
 
 
 def _check_png(path: Path, data: bytes) -> tuple[int, int, np.ndarray | None]:

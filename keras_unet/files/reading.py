@@ -8,17 +8,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_unet._arguments import check_real
-from keras_unet.files.decoding import decode
+from keras_unet.errors import UsageError
+from keras_unet.files.channels import Channel, pick_channels, to_channels
+from keras_unet.files.decoding import decode, pages_in
+from keras_unet.files.pages import check_rank, count_frames, with_rank
 from keras_unet.files.stored import Stored
 
 PathLike = str | os.PathLike[str]
 Colors = Sequence[Sequence[int]] | str | None
 
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
-
-def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None) -> np.ndarray:
+def read_image(
+    path: PathLike,
+    rank: int | None = 2,
+    channels: int | None = None,
+    *,
+    axes: str | None = None,
+    channel: Channel = None,
+    frame: int | None = None,
+    max_pixels: int | None = None,
+) -> np.ndarray:
     """Reads an image with its raw numbers: nothing is scaled.
 
     PNG, JPEG, BMP, NIfTI and TIFF (8, 16, 32 bits, float, grey, RGB, planar, multi-channel) are
@@ -28,10 +37,20 @@ def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None
 
     Args:
         path: The file.
-        rank: Spatial axes: 2 for an image, 3 to read NIfTI or the pages of a TIFF as a volume,
+        rank: Spatial axes: 2 for an image, 3 to read NIfTI or the slices of a TIFF as a volume,
             None for whatever the file holds. Defaults to 2.
         channels: 1 turns RGB to grey (dtype kept), 3 repeats grey to RGB; other counts must be
             the file's own. Defaults to None, as stored.
+        axes: Names of the stored array's axes in order, letters of `T` (frames), `Z` (slices),
+            `C` or `S` (channels), `Y`, `X`: `"YXC"`, `"ZCYX"`. Goes before what the file says;
+            only TIFFs need it. Defaults to None, as the file says.
+        channel: The channels that are read, in this order: numbers **from 1 on**, as on the
+            command line and in Fiji, or names that OME or ImageJ metadata hold: `1`, `"2,1"`,
+            `[2, 1]`, `"DAPI"`. Defaults to None, all.
+        frame: Number of the frame, from 0 on, in a file that has several (`frames_in`). Defaults
+            to None.
+        max_pixels: Largest number of pages x height x width that is read. Defaults to None, the
+            environment's `KERAS_UNET_MAX_PIXELS` or 2**28.
 
     Returns:
         `(H, W, C)` or `(D, H, W, C)` array in the file's dtype.
@@ -39,48 +58,67 @@ def read_image(path: PathLike, rank: int | None = 2, channels: int | None = None
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, no image, of another rank, or has NaN or infinite
-            values; the message names it.
+            values; if its axes are not known, or there is no such frame or channel. The message
+            names the file.
 
     Example:
         >>> read_image("cells.png").shape
         (64, 80, 1)
+        >>> read_image("cells.png", channels=3, channel=1).shape
+        (64, 80, 3)
     """
-    stored = decode(path)
-    values = stored.colors(_with_rank(path, stored.values, rank))
+    check_rank(rank)
+    stored = decode(path, axes=axes, frame=frame, max_pixels=max_pixels)
+    values = stored.colors(with_rank(path, stored, rank))
     if values.dtype == bool:
         values = values.astype(np.uint8) * np.uint8(255)
+    values = pick_channels(path, values, stored.channel_names, channel)
     check_real(values, str(path))
-    return values if channels is None else _to_channels(path, values, channels)
-
-
-def _with_rank(path: PathLike, values: np.ndarray, rank: int | None) -> np.ndarray:
-    if rank not in (None, 2, 3):
-        raise ValueError(f"rank must be 2, 3 or None. Received: rank={rank}")
-    found = values.ndim - 1
-    if found > 3 or (found == 2 and rank == 3):
-        raise ValueError(f"{path} is not a volume. Received: shape={values.shape}")
-    if found == 3 and rank == 2:
-        raise ValueError(
-            f"{path} has {values.shape[0]} pages; read it as a volume with rank=3, or save the "
-            f"pages as files of their own. Received: rank=2 for shape={values.shape}"
-        )
-    return values
-
-
-def _to_channels(path: PathLike, values: np.ndarray, channels: int) -> np.ndarray:
-    found = values.shape[-1]
-    if found == channels:
+    if channels is None:
         return values
-    if channels == 3 and found == 1:
-        return np.repeat(values, 3, axis=-1)
-    if channels == 1 and found == 3:
-        grey = values @ np.array(LUMA)
-        grey = np.rint(grey) if np.issubdtype(values.dtype, np.integer) else grey
-        return grey.astype(values.dtype)[..., None]
-    raise ValueError(f"{path} has {found} channels. Received: channels={channels}")
+    names = stored.channel_names if channel is None else ()
+    return to_channels(path, values, names, channels)
 
 
-def read_labels(path: PathLike, colors: Colors = None, rank: int | None = 2) -> np.ndarray:
+def frames_in(path: PathLike, rank: int | None = 2, *, axes: str | None = None) -> int | None:
+    """How many frames a file has, from its header alone: each is an image of its own.
+
+    Args:
+        path: The file.
+        rank: As in `read_image`: for 3, the frames of a file without slices are taken for the
+            slices and not counted. Defaults to 2.
+        axes: As in `read_image`. Defaults to None.
+
+    Returns:
+        The count where the file's metadata or `axes` have `T` with more than one entry, else None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged; the message names it.
+
+    Example:
+        >>> print(frames_in("cells.png"))
+        None
+        >>> import tifffile
+        >>> movie = np.zeros((4, 6, 7), "uint8")
+        >>> tifffile.imwrite("movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+        >>> [read_image("movie.tif", frame=t).shape for t in range(frames_in("movie.tif"))]
+        [(6, 7, 1), (6, 7, 1), (6, 7, 1), (6, 7, 1)]
+    """
+    check_rank(rank)
+    pages, sizes = pages_in(path, axes=axes)
+    return count_frames(pages, sizes, rank)
+
+
+def read_labels(
+    path: PathLike,
+    colors: Colors = None,
+    rank: int | None = 2,
+    *,
+    axes: str | None = None,
+    frame: int | None = None,
+    max_pixels: int | None = None,
+) -> np.ndarray:
     """Reads a label map: instance ids, class numbers or a binary mask, as they are stored.
 
     Grey images of any depth give their values (1-bit: 0 and 1), palette images their indices,
@@ -93,6 +131,10 @@ def read_labels(path: PathLike, colors: Colors = None, rank: int | None = 2) -> 
             order of its red, green and blue value, black is 0; or a list of RGB triples: colour
             k becomes k. Defaults to None.
         rank: 2, 3 or None as in `read_image`. Defaults to 2.
+        axes: As in `read_image`; a `C` that the masks lack, unlike their images, is passed over.
+            Defaults to None.
+        frame: As in `read_image`. Defaults to None.
+        max_pixels: As in `read_image`. Defaults to None.
 
     Returns:
         `(H, W)` or `(D, H, W)` int32 array.
@@ -107,13 +149,16 @@ def read_labels(path: PathLike, colors: Colors = None, rank: int | None = 2) -> 
         >>> labels.shape, labels.dtype
         ((64, 80), dtype('int32'))
     """
-    stored = decode(path)
+    check_rank(rank)
+    stored = decode(path, axes=axes, frame=frame, max_pixels=max_pixels, labels=True)
     if stored.lossy:
-        raise ValueError(
-            f"{path} is a JPEG, which changes label values; save masks as PNG or TIFF, for "
-            "example write_labels('mask.png', read_image(path, channels=1)[..., 0] > 127)"
+        raise UsageError(
+            f"{path} is a lossy {stored.lossy}, which changes label values",
+            "save masks as PNG or TIFF, for example write_labels('mask.png', "
+            "read_image(path, channels=1)[..., 0] > 127)",
+            "save masks as PNG or as TIFF without loss",
         )
-    values = _with_rank(path, stored.values, rank)
+    values = with_rank(path, stored, rank)
     if isinstance(colors, str) and colors != "ids":
         raise ValueError(f"colors must be 'ids' or RGB triples. Received: colors={colors!r}")
     if colors is None or (colors == "ids" and _is_grey(stored, values)):

@@ -14,17 +14,22 @@ class Stored:
     Attributes:
         values: `(*pages, H, W, samples)`; RGB order; palette images as indices where `palette`
             is given.
+        pages: A letter for each axis before H: `T` frames, `Z` slices, `?` where the file does
+            not tell. Defaults to none, one image.
+        channel_names: Names of the samples, where the file has them.
         alpha: Whether the last sample is an opacity.
         palette: `(entries, 3)` colours of the indices, or None.
-        lossy: Whether the format changes values (JPEG).
+        lossy: The format that changed the values, such as "JPEG"; empty where none did.
         levels: Largest value of a grey image of 1, 2 or 4 bits, which was stretched to 0..255;
             None otherwise.
     """
 
     values: np.ndarray
+    pages: str = ""
+    channel_names: tuple[str, ...] = ()
     alpha: bool = False
     palette: np.ndarray | None = None
-    lossy: bool = False
+    lossy: str = ""
     levels: int | None = None
 
     def colors(self, values: np.ndarray) -> np.ndarray:

@@ -99,7 +99,7 @@ def test_broken_files(tmp_path):
         read_image(tmp_path / "none.nii", rank=3)
     with pytest.raises(FileNotFoundError, match="no such image file"):
         read_spacing(tmp_path / "none.nii")
-    with pytest.raises(ValueError, match=r"2 pages; read it as a volume with rank=3"):
+    with pytest.raises(ValueError, match=r"2 slices; read it as a volume with rank=3"):
         read_image(save(tmp_path / "a.nii", VOLUME))
 
 

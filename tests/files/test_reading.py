@@ -157,7 +157,7 @@ class TestImages:
         grey = read_image(tmp_path / "rgb.png", channels=1)
         assert grey.dtype == np.uint8
         assert grey[0, 0, 0] == round(0.587 * 50 + 0.114 * 100)
-        with pytest.raises(ValueError, match=r"rgb\.png has 3 channels.*channels=2"):
+        with pytest.raises(ValueError, match=r"rgb\.png has 3 channels, not 2; give channel=1 or"):
             read_image(tmp_path / "rgb.png", channels=2)
 
 
@@ -284,7 +284,7 @@ ILL_FILES = [
     ("head.tif", "truncated"),
     ("zero.png", "not an image"),
     ("folder.png", "is a folder"),
-    ("pages.tif", "has 3 pages.*rank=3"),
+    ("pages.tif", "is 3 x 5 x 7 without names of its axes; give axes='YXC'"),
 ]
 ILL_IMAGES = [("nan.tif", "has 2 NaN"), ("complex.tif", "complex")]
 ILL_LABELS = [
@@ -326,7 +326,7 @@ class TestErrors:
 
     def test_jpeg_labels(self, tmp_path):
         (tmp_path / "x.jpg").write_bytes(encode(".jpg", GREY))
-        with pytest.raises(ValueError, match=r"x\.jpg is a JPEG"):
+        with pytest.raises(ValueError, match=r"x\.jpg is a lossy JPEG"):
             read_labels(tmp_path / "x.jpg")
 
     def test_rank(self, folder):

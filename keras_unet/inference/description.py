@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
 
 FORMAT_VERSION = 1
-TOLD = ("class_names", "geometry", "normalization", "resolution", "target")
+TOLD = ("class_names", "geometry", "normalization", "reading", "resolution", "target")
 """Parts of a segmenter's configuration that a user of its outputs needs."""
 
 
@@ -23,7 +23,7 @@ def describe(segmenter: Segmenter, **more: Any) -> dict[str, Any]:
         **more: What the format adds, such as `output`: "logits", "probabilities" or "classes".
 
     Returns:
-        Class names, geometry, normalization, resolution, target, versions, and `more`.
+        Class names, geometry, normalization, reading, resolution, target, versions, and `more`.
     """
     import tensorflow as tf
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,8 @@ class Segmenter(TileRunner):
             in the authors' released code. Defaults to `"probabilities"`.
         class_names: Names of the classes, in order. Defaults to None: background and object for
             two classes, else class 0, class 1, ...
+        reading: How image files are read for the network: `channel` and `channels` of
+            `data.read_image`, where they are not given for a file. Defaults to None, all channels.
 
     Raises:
         ValueError: If the parts do not fit together.
@@ -90,6 +92,7 @@ class Segmenter(TileRunner):
     normalization: Normalization
     resolution: float | list[float]
     class_names: list[str]
+    reading: dict[str, Any]
 
     def __init__(
         self,
@@ -105,6 +108,7 @@ class Segmenter(TileRunner):
         tta: str | None = None,
         average: str = "probabilities",
         class_names: Sequence[str] | None = None,
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         geometry, engine = geometry_of(model, geometry), engine_of(model)
         target = target or targets.create("classes", num_classes=engine.num_outputs)
@@ -121,6 +125,7 @@ class Segmenter(TileRunner):
             tta=tta,
             average=average,
             class_names=_names(class_names, target.num_classes),
+            reading=_reading(reading or {}),
         )
         self._check()
 
@@ -140,8 +145,13 @@ class Segmenter(TileRunner):
             >>> segmenter.replace(tta="d4", max_tile=512).tta
             'd4'
         """
-        parts = {"model": self.engine, "target": self.target, "normalization": self.normalization}
-        arguments = {**parts, "geometry": self.geometry} | {n: getattr(self, n) for n in OPTIONS}
+        parts: dict[str, Any] = {
+            "model": self.engine,
+            "target": self.target,
+            "normalization": self.normalization,
+        }
+        parts |= {"geometry": self.geometry, "reading": self.reading}
+        arguments = parts | {name: getattr(self, name) for name in OPTIONS}
         for name in changes:
             if name not in arguments:
                 raise ValueError(
@@ -161,6 +171,28 @@ class Segmenter(TileRunner):
     def finish(self, maps: np.ndarray, shape: Sequence[int] | None = None) -> Segmentation:
         """From the network's activated outputs to a segmentation of an image of a spatial shape."""
         return finish(self.target, maps, shape)
+
+    def reading_for(self, channel: Any = None, channels: int | None = None) -> dict[str, Any]:
+        """Arguments of `data.read_image` that give what the network takes.
+
+        Args:
+            channel: Goes before the `channel` of `reading`. Defaults to None, that one.
+            channels: Goes before the `channels` of `reading`. Defaults to None: that one, else grey
+                or RGB where the network takes it.
+
+        Returns:
+            `channel`, `channels` and `rank`.
+
+        Example:
+            >>> segmenter.replace(reading={"channel": 2}).reading_for(channels=1)
+            {'rank': 2, 'channel': 2, 'channels': 1}
+        """
+        own = self.channels if self.channels in (1, 3) else None
+        return {
+            "rank": self.geometry.rank,
+            "channel": self.reading.get("channel") if channel is None else channel,
+            "channels": channels or self.reading.get("channels") or own,
+        }
 
     def predict(self, image: Any, progress: bool | Progress = False) -> Segmentation:
         """Segments one image of any size.
@@ -303,6 +335,7 @@ class Segmenter(TileRunner):
             "target": {"name": self.target.name, "config": self.target.get_config()},
             "normalization": self.normalization.get_config(),
             "geometry": self.geometry.get_config(),
+            "reading": self.reading,
             **{name: getattr(self, name) for name in OPTIONS},
         }
 
@@ -331,6 +364,13 @@ def _names(names: Sequence[str] | None, count: int) -> list[str]:
             f"class_names needs {count} different names. Received: class_names={names!r}"
         )
     return [str(name) for name in names]
+
+
+def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
+    for name in options:
+        if name not in ("channel", "channels"):
+            raise ValueError(f"reading has channel and channels. Received: reading={options!r}")
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def opened(source: str | os.PathLike | Segmenter, **changes: Any) -> Segmenter:

@@ -144,7 +144,7 @@ def arguments(config: Mapping[str, Any], names: Iterable[str], origin: Any) -> d
         origin: What messages call the configuration.
 
     Returns:
-        Target, normalization, geometry and the plain ones.
+        Target, normalization, geometry, reading and the plain ones.
 
     Raises:
         ValueError: If one is missing or out of its range.
@@ -154,6 +154,7 @@ def arguments(config: Mapping[str, Any], names: Iterable[str], origin: Any) -> d
             "target": targets.create(config["target"]["name"], **config["target"]["config"]),
             "normalization": Normalization(**config["normalization"]),
             "geometry": geometry_from_config(config["geometry"]),
+            "reading": config.get("reading"),
             **{name: config[name] for name in names},
         }
     except (KeyError, TypeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ def train(
     progress: bool = True,
     class_names: Sequence[str] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    reading: Mapping[str, Any] | None = None,
 ) -> Segmenter:
     """Trains a network on annotated samples and returns it as a `Segmenter`.
 
@@ -64,6 +65,8 @@ def train(
         progress: Whether to show the progress, on the standard error stream. Defaults to True.
         class_names: Names of the classes. Defaults to None, see `Segmenter`.
         callbacks: Further Keras callbacks, called after the run's own. Defaults to none.
+        reading: `channel` and `channels` with which the images were read, kept for those of later
+            predictions. Defaults to None, see `Segmenter`.
 
     Returns:
         The `Segmenter` with the weights of the best validation, as loaded from `out`.
@@ -87,7 +90,7 @@ def train(
     )
     training, held_out = split_samples(samples, validation, recipe.run.validation_images)
     setup = Setup.check(recipe, training, held_out)
-    run = _Run(setup, Path(out), class_names)
+    run = _Run(setup, Path(out), class_names, reading)
     checkpoint = run.open(checksum([*training, *held_out]), resume)
     resolution = recipe.images.resolution
     scale = "" if resolution == 1 else f" at resolution {resolution_text(resolution)}"
@@ -102,7 +105,13 @@ def train(
 class _Run:
     """The network that is trained, its average that is kept, and where they are written."""
 
-    def __init__(self, setup: Setup, folder: Path, class_names: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        folder: Path,
+        class_names: Sequence[str] | None,
+        reading: Mapping[str, Any] | None,
+    ) -> None:
         self.recipe = recipe = setup.recipe
         self.setup = setup
         self.folder = folder
@@ -115,6 +124,7 @@ class _Run:
             self.normalization,
             resolution=recipe.images.resolution,
             class_names=class_names,
+            reading=reading,
         )
         # Layers' variables include the seeds of dropout, which `weights` leaves out.
         layers = [variable for layer in self.model.layers for variable in layer.variables]

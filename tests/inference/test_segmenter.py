@@ -199,6 +199,19 @@ def test_run_folders_without_a_resolution(tmp_path):
     assert Segmenter.load(tmp_path).resolution == 1
 
 
+def test_how_images_are_read_is_kept(tmp_path):
+    segmenter = Segmenter(tiny_unet(), reading={"channel": "DAPI", "channels": None})
+    segmenter.save(tmp_path)
+    loaded = Segmenter.load(tmp_path)
+    assert loaded.reading == {"channel": "DAPI"}
+    assert loaded.replace(tta="d4").reading_for() == {"rank": 2, "channel": "DAPI", "channels": 1}
+    assert loaded.reading_for(channel=2, channels=3) == {"rank": 2, "channel": 2, "channels": 3}
+    two = Segmenter(tiny_unet(input_shape=(None, None, 2)))
+    assert two.reading_for() == {"rank": 2, "channel": None, "channels": None}
+    with pytest.raises(ValueError, match="reading has channel and channels"):
+        Segmenter(tiny_unet(), reading={"axes": "YX"})
+
+
 # === Tiles of real networks ===
 
 

@@ -79,7 +79,8 @@ def labels_and_weights(
 
     Args:
         y_true: `(B, *spatial)` or `(B, *spatial, 1)`, whole numbers of any dtype; with
-            `weights_in_target` `(B, *spatial, 2)`, labels and weights.
+            `weights_in_target` `(B, *spatial, 2)`, labels and weights. A number that is not whole
+            is no class, however near it is to one.
         y_pred: `(B, *spatial, K)`, logits or probabilities; only its shape is used.
         sample_weight: None, a scalar, `(B,)`, `(B, *spatial)` or `(B, *spatial, 1)`.
         class_weights: One factor per class. Defaults to None, all one.
@@ -100,25 +101,46 @@ def labels_and_weights(
     weights = None
     if weights_in_target:
         weights = ops.cast(y_true[..., 1], "float32")
-    if len(y_true.shape) > rank:
-        y_true = y_true[..., 0]
-    labels = ops.cast(y_true, "int32")
+    values = label_values(y_true, rank)
     if sample_weight is not None:
-        given = _broadcast_weights(sample_weight, labels)
+        given = _broadcast_weights(sample_weight, values)
         weights = given if weights is None else weights * given
     if weights is None:
-        weights = ops.ones_like(labels, dtype="float32")
+        weights = ops.ones_like(values, dtype="float32")
     if ignore_class is not None:
-        weights = ops.where(labels == ignore_class, 0.0, weights)
+        weights = ops.where(values == ignore_class, 0.0, weights)
     num_classes = num_classes_of(y_pred)
-    is_class = ops.logical_and(labels >= 0, labels < num_classes)
-    labels = ops.where(is_class, labels, 0)
+    is_class = ops.logical_and(values >= 0, values < num_classes)
+    if keras.backend.is_float_dtype(values.dtype):
+        is_class = ops.logical_and(is_class, values == ops.floor(values))
+    labels = ops.cast(ops.where(is_class, values, ops.zeros_like(values)), "int32")
     weights = ops.where(ops.logical_or(is_class, weights == 0), weights, float("nan"))
     if class_weights is not None:
         check_num_class_weights(class_weights, num_classes, "class (2 for one sigmoid channel)")
         table = ops.convert_to_tensor(class_weights, dtype="float32")
         weights = weights * ops.take(table, labels, axis=0)
     return labels, weights
+
+
+def label_values(y_true: Tensor, rank: int) -> Tensor:
+    """Labels as they are given, without a channel axis, in a dtype that holds every class number.
+
+    Args:
+        y_true: `(B, *spatial)`, or `(B, *spatial, C)` with the labels in channel 0.
+        rank: Number of axes of `(B, *spatial)`.
+
+    Returns:
+        `(B, *spatial)`, int32, int64, float32 or float64: nothing is rounded, nothing wraps.
+    """
+    values = ops.convert_to_tensor(y_true)
+    if len(values.shape) > rank:
+        values = values[..., 0]
+    dtype = keras.backend.standardize_dtype(values.dtype)
+    if keras.backend.is_float_dtype(dtype):
+        return values if dtype == "float64" else ops.cast(values, "float32")
+    # JAX has 32 bits unless it is told otherwise
+    is_long = dtype in ("int64", "uint32", "uint64") and keras.config.backend() != "jax"
+    return ops.cast(values, "int64" if is_long else "int32")
 
 
 def probabilities_of(y_pred: Tensor, from_logits: bool) -> Tensor:

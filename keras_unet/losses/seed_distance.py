@@ -59,7 +59,7 @@ class SeedDistance(PixelLoss):
 
     def call(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The loss, a scalar."""
-        y_true = ops.convert_to_tensor(y_true, dtype="float32")
+        y_true = ops.convert_to_tensor(y_true)
         if y_true.shape[-1] != 2 or y_pred.shape[-1] != 2:
             raise ValueError(
                 "y_true and y_pred must be (batch, *spatial, 2). Received: "
@@ -69,6 +69,7 @@ class SeedDistance(PixelLoss):
         labels, weights = labels_and_weights(
             y_true[..., 0], logits, sample_weight, ignore_class=self.ignore_class
         )
-        error = ops.abs(y_pred[..., 1] - y_true[..., 1]) * ops.cast(labels, "float32")
+        depth = ops.cast(y_true[..., 1], "float32")
+        error = ops.abs(y_pred[..., 1] - depth) * ops.cast(labels, "float32")
         losses = pixel_crossentropy(labels, logits, self.from_logits) + self.distance_weight * error
         return replicas.share_of_mean(ops.sum(weights * losses), ops.sum(weights))

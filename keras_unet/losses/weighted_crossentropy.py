@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_unet._arguments import check_one_of
 from keras_unet.losses import replicas
-from keras_unet.losses.pixels import PixelLoss
+from keras_unet.losses.pixels import PixelLoss, label_values
 
 Tensor = Any
 
@@ -65,8 +65,9 @@ class WeightedCrossentropy(PixelLoss):
     replica's call gives its share, `loss / replicas`, as Keras expects. (In that case
     `"none"` stays a map.) It is computed in float32 under every mixed-precision policy.
 
-    A label that is no class, unless it is ignored or has weight zero, makes the loss NaN on every
-    backend; `keras_unet.losses.check_labels` finds it before training and says what it is.
+    A label that is no class (out of range, or not whole, as in a mask of 0.05 and 0.95), unless it
+    is ignored or has weight zero, makes the loss NaN on every backend;
+    `keras_unet.losses.check_labels` finds it before training and says what it is.
 
     Args:
         from_logits: Whether `y_pred` are logits (not probabilities). Defaults to True.
@@ -133,8 +134,6 @@ class WeightedCrossentropy(PixelLoss):
         """Pixels of this replica that are not ignored."""
         counted = ops.ones_like(labels, dtype="float32")
         if self.ignore_class is not None:
-            y_true = ops.convert_to_tensor(y_true)
-            if len(y_true.shape) > len(labels.shape):
-                y_true = y_true[..., 0]
-            counted = ops.cast(ops.cast(y_true, "int32") != self.ignore_class, "float32")
+            values = label_values(y_true, len(labels.shape))
+            counted = ops.cast(values != self.ignore_class, "float32")
         return ops.sum(counted)

@@ -32,6 +32,8 @@ class MeanOfHeads(MadeOfParts, keras.metrics.Metric):
         super().__init__(name=metric.name, dtype="float32")
         self.metric = metric
         self.heads = heads
+        if hasattr(metric, "_direction"):  # for Keras's callbacks of mode "auto"
+            self._direction = metric._direction
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None

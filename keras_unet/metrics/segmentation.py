@@ -75,7 +75,7 @@ class ConfusionMetric(keras.metrics.Metric):
 
     Whole numbers add up exactly (fractional weights to about 1e-5) over any number of pixels, and
     over replicas under `tf.distribute`. Everything is float32 under every policy. A label that is
-    no class, unless ignored or of weight zero, makes the result NaN;
+    no class (out of range or not whole), unless ignored or of weight zero, makes the result NaN;
     `keras_unet.losses.check_labels` says why.
 
     Attributes:
@@ -83,6 +83,7 @@ class ConfusionMetric(keras.metrics.Metric):
     """
 
     default_name: str
+    _direction = "up"  # tells Keras's callbacks of mode "auto" that more is better
 
     def __init__(
         self,
@@ -140,7 +141,8 @@ class ConfusionMetric(keras.metrics.Metric):
         matrix = self.confusion_matrix()
         above, below = self._fractions(np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0))
         absent = below == 0
-        return np.where(absent, np.nan, above / np.where(absent, 1.0, below))
+        scores = np.where(absent, np.nan, above / np.where(absent, 1.0, below))
+        return scores + 0 * below.sum()  # NaN for all if one label was no class
 
     def result(self) -> Tensor:
         """The score as a float32 scalar."""
@@ -197,7 +199,10 @@ class _MeanOverClasses(ConfusionMetric):
             asked = np.isin(np.arange(self.num_classes), self.target_class_ids)
             counted = ops.where(asked, counted, 0.0)
         total = ops.sum(counted)
-        return ops.sum(ops.where(counted > 0, scores, 0.0)) / ops.where(total > 0, total, 1.0)
+        # A label that is no class is counted as background: NaN, also where that is not asked for.
+        seen = ops.sum(below)
+        total = ops.where(ops.isnan(seen), seen, total)
+        return ops.sum(ops.where(counted > 0, scores, 0.0)) / ops.where(total == 0, 1.0, total)
 
 
 @keras.saving.register_keras_serializable(package="keras_unet")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 4
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 8
+_SHORT.maxstring = _SHORT.maxother = 100
 
 
 def parameters_of(cls: type) -> list[str]:
@@ -57,6 +63,16 @@ def check_not_negative(**values: float) -> None:
             raise ValueError(f"{name} must be at least 0. Received: {name}={value}")
 
 
+def shown(value: Any) -> str:
+    """The value for a message: its `repr`, of long, large and deep ones a part.
+
+    Example:
+        >>> shown("ab" * 500), shown(list(range(1000)))
+        ("'abababababababab...bababababababab'", '[0, 1, 2, 3, 4, 5, 6, 7, ...]')
+    """
+    return _SHORT.repr(value)
+
+
 def did_you_mean(name: Any, names: Iterable[str]) -> str:
     """` (did you mean 'sigma'?)` for the nearest of the names, or nothing if none is near.
 
@@ -64,7 +80,7 @@ def did_you_mean(name: Any, names: Iterable[str]) -> str:
         >>> did_you_mean("sgima", ["sigma", "scale"])
         " (did you mean 'sigma'?)"
     """
-    near = difflib.get_close_matches(str(name), list(names), n=1)
+    near = difflib.get_close_matches(name, list(names), n=1) if isinstance(name, str) else []
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
@@ -73,7 +89,7 @@ def check_one_of(path: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices:
         hint = did_you_mean(value, [choice for choice in choices if isinstance(choice, str)])
         raise ValueError(
-            f"{path} must be one of {tuple(choices)}{hint}. Received: {path}={value!r}"
+            f"{path} must be one of {tuple(choices)}{hint}. Received: {path}={shown(value)}"
         )
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_unet import targets
+from keras_unet._arguments import shown
 from keras_unet.files.atomic import new_file, write_atomically
+from keras_unet.files.plain_data import read_plain
 from keras_unet.geometry.window import geometry_from_config
 from keras_unet.normalization import Normalization
 
@@ -100,9 +102,14 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"keras_unet.train write one. Received: path={str(folder)!r}"
         )
     config, version = read_versioned(file, FORMAT_VERSION, "copy or save it again")
-    while version < FORMAT_VERSION:
-        config = UPGRADES[version](config)
-        version += 1
+    try:
+        while version < FORMAT_VERSION:
+            config = UPGRADES[version](config)
+            version += 1
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} is damaged ({type(error).__name__}: {error}); copy or save it again"
+        ) from error
     return config
 
 
@@ -118,19 +125,23 @@ def read_versioned(file: Path, newest: int, remedy: str) -> tuple[dict[str, Any]
         What it holds, and its version.
 
     Raises:
-        ValueError: If it is damaged or newer.
+        ValueError: If it is damaged, larger than a description can be (see `read_plain`), or
+            newer.
     """
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        version = int(config["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
+        config = read_plain(file)
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error.__cause__}); {remedy}") from error
+    version = config.get("format_version") if isinstance(config, dict) else None
+    if type(version) is not int or version < 1:  # true is an int in Python, and no version
         raise ValueError(
-            f"{file} is damaged ({type(error).__name__}: {error}); {remedy}"
-        ) from error
+            f"{file} is damaged (its format_version is {shown(version)}, not a whole number from "
+            f"1 on); {remedy}"
+        )
     if version > newest:
         raise ValueError(
             f"{file} has format version {version}, this keras_unet reads up to {newest}; upgrade "
-            f"keras_unet (the file was written by {config.get('versions')})"
+            f"keras_unet (the file was written by {shown(config.get('versions'))})"
         )
     return config, version
 
@@ -157,7 +168,7 @@ def arguments(config: Mapping[str, Any], names: Iterable[str], origin: Any) -> d
             "reading": config.get("reading"),
             **{name: config[name] for name in names},
         }
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"{origin} does not describe a segmenter ({type(error).__name__}: {error}); "
             "save it again"

@@ -14,7 +14,9 @@ from typing import Any
 
 import yaml
 
-from keras_unet._arguments import notes_of
+from keras_unet._arguments import notes_of, shown
+from keras_unet.files.atomic import write_atomically
+from keras_unet.files.plain_data import parse_yaml, read_plain
 from keras_unet.training import recipe_objects
 from keras_unet.training.recipe_format1 import FIELDS, is_flat, migrate
 from keras_unet.training.recipe_groups import (
@@ -158,16 +160,17 @@ class Recipe:
         if not isinstance(values, Mapping):
             raise ValueError(
                 f"a recipe must be a mapping such as {{'run': {{'steps': 500}}}}. "
-                f"Received: {values!r}"
+                f"Received: {shown(values)}"
+            )
+        version = values.get("format", FORMAT)
+        if type(version) is not int or not 1 <= version <= FORMAT:
+            raise ValueError(
+                f"this version reads recipes of format 1 and {FORMAT}. "
+                f"Received: format={shown(version)}"
             )
         if is_flat(values):
             return cls(**migrate(values))
         groups = {name: value for name, value in values.items() if name != "format"}
-        if values.get("format", FORMAT) != FORMAT:
-            raise ValueError(
-                f"this version reads recipes of format 1 and {FORMAT}. "
-                f"Received: format={values['format']!r}"
-            )
         _check_groups(groups)
         return cls(**groups)
 
@@ -176,14 +179,14 @@ class Recipe:
         """Reads a recipe from a YAML (`.yaml`, `.yml`) or JSON (`.json`) file.
 
         Raises:
-            ValueError: If the file is not a valid recipe; the message names the file.
+            ValueError: If the file is not a valid recipe, or larger than one can be (see
+                `read_plain`); the message names the file.
         """
         path = Path(path)
-        text = path.read_text(encoding="utf-8")
+        values = read_plain(path)
         try:
-            values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
             return cls.from_dict({} if values is None else values)
-        except (ValueError, yaml.YAMLError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
     def save(self, path: str | Path) -> None:
@@ -197,7 +200,7 @@ class Recipe:
             for group, options in values.items():
                 lines += self._as_yaml(group, options)
             text = "\n".join(lines) + "\n"
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text.encode())
 
     def _as_yaml(self, group: str, options: Mapping[str, Any] | None) -> list[str]:
         """The lines of a group, each field under what it means."""
@@ -262,7 +265,7 @@ class Recipe:
         for assignment in assignments:
             path, equals, text = assignment.partition("=")
             if not equals:
-                raise ValueError(f"expected group.field=value. Received: {assignment!r}")
+                raise ValueError(f"expected group.field=value. Received: {shown(assignment)}")
             group, dot, name = path.strip().partition(".")
             _check_groups([group], path=path)
             value = _parsed(group, name, text)
@@ -310,18 +313,18 @@ def _check_groups(names: Iterable[str], path: str | None = None) -> None:
             near = difflib.get_close_matches(str(name), [*GROUPS, *FIELDS], n=1)
             moved = [one if one in GROUPS else FIELDS[one] for one in near]
             hint = f" (did you mean {moved[0]!r}?)" if moved else f"; there are {', '.join(GROUPS)}"
-            raise ValueError(f"unknown recipe group {path or name!r}{hint}")
+            raise ValueError(f"unknown recipe group {shown(path or name)}{hint}")
 
 
 def _parsed(group: str, name: str, text: str) -> Any:
     """The value of a text on the command line."""
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
         if isinstance(value, str) and "," in value:
-            entries = yaml.safe_load(f"[{value}]")
+            entries = parse_yaml(f"[{value}]")
             value = value if any(isinstance(one, str) for one in entries) else entries
-    except yaml.YAMLError as error:
-        raise ValueError(f"{group}.{name}={text}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{group}.{name}={shown(text)[1:-1]}: {error}") from error
     return None if value == "none" and _may_be_null(group, name) else value
 
 

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from keras_unet._arguments import did_you_mean, parameters_of
+from keras_unet._arguments import did_you_mean, parameters_of, shown
 
 
 def check_names(group: str, given: Iterable[Any], names: Sequence[str], taker: str = "") -> None:
@@ -24,7 +24,7 @@ def check_names(group: str, given: Iterable[Any], names: Sequence[str], taker: s
     for name in given:
         if name not in names:
             hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
-            raise ValueError(f"unknown {group} argument {name!r}{taker}{hint}")
+            raise ValueError(f"unknown {group} argument {shown(name)}{taker}{hint}")
 
 
 def check_arguments(
@@ -46,7 +46,9 @@ def check_arguments(
         ValueError: If a name is unknown or a type is wrong.
     """
     if not isinstance(given, Mapping):
-        raise ValueError(f"{group} must be a mapping of arguments. Received: {group}={given!r}")
+        raise ValueError(
+            f"{group} must be a mapping of arguments. Received: {group}={shown(given)}"
+        )
     check_names(group, given, [n for n in parameters_of(cls) if n not in hidden], taker)
     hints = typing.get_type_hints(
         cls if dataclasses.is_dataclass(cls) else cls.__init__  # type: ignore[misc]
@@ -74,7 +76,7 @@ def convert(path: str, value: Any, hint: Any) -> Any:
     plain = _as_plain(path, value)
     fits, converted = _as_type(plain, hint)
     if not fits:
-        raise ValueError(f"{path} must be {_name_of_type(hint)}. Received: {path}={value!r}")
+        raise ValueError(f"{path} must be {_name_of_type(hint)}. Received: {path}={shown(value)}")
     return converted
 
 
@@ -84,8 +86,10 @@ def _as_plain(path: str, value: Any) -> Any:
         return value
     try:
         return json.loads(json.dumps(dict(value) if isinstance(value, Mapping) else value))
-    except TypeError as error:
-        raise ValueError(f"{path} must hold plain values ({error}). Received: {value!r}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} must hold plain values ({error}). Received: {type(value).__name__}"
+        ) from error
 
 
 _NO = (False, None)
@@ -126,7 +130,7 @@ def _as_float(value: Any) -> float | int | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if abs(number) < float("inf") else None
 

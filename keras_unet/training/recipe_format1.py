@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_unet import models
-from keras_unet._arguments import did_you_mean
+from keras_unet._arguments import did_you_mean, shown
 from keras_unet.training.recipe_objects import SHARED
 
 _SAME_NAME = {
@@ -73,7 +73,7 @@ def migrate(values: Mapping[str, Any]) -> dict[str, Any]:
         given = values.get(options, {})
         if not isinstance(given, Mapping):
             raise ValueError(
-                f"{options} must be a mapping of options. Received: {options}={given!r}"
+                f"{options} must be a mapping of options. Received: {options}={shown(given)}"
             )
         if given:  # they won over the fields of the model, and class_weights over the target's
             both = [groups.get(group, {}), given]
@@ -92,7 +92,7 @@ def _check_name(name: Any, values: Mapping[str, Any]) -> None:
         )
     if name not in FIELDS and name != "format":
         hint = did_you_mean(name, FIELDS) or f"; the fields are {', '.join(FIELDS)}"
-        raise ValueError(f"unknown recipe field {name!r} of format 1{hint}")
+        raise ValueError(f"unknown recipe field {shown(name)} of format 1{hint}")
 
 
 def _has_effect(name: str, values: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from keras_unet._arguments import check_one_of
+from keras_unet._arguments import check_one_of, shown
 from keras_unet.data.resolution import HIGHEST, LOWEST
 from keras_unet.evaluation.scores import MONITORS
 from keras_unet.normalization import MODES, Normalization
@@ -59,7 +59,7 @@ class Group:
             return values
         if not isinstance(values, Mapping):
             raise ValueError(
-                f"{cls.group} must be a mapping of its fields. Received: {cls.group}={values!r}"
+                f"{cls.group} must be a mapping of its fields. Received: {shown(values)}"
             )
         check_names(cls.group, values, [item.name for item in fields(cls)])
         return cls(**values)
@@ -75,13 +75,13 @@ def _check_limits(path: str, value: Any, limits: Mapping[str, Any]) -> None:
     if value is None:
         return
     if "positive" in limits and not value > 0:
-        raise ValueError(f"{path} must be positive. Received: {path}={value}")
+        raise ValueError(f"{path} must be positive. Received: {path}={shown(value)}")
     if "low" in limits:
         low, high = limits["low"], limits["high"]
         values = value if isinstance(value, list) else [value]
         if not all(low <= v and (high is None or v <= high) for v in values):
             limit = f"at least {low}" if high is None else f"between {low} and {high}"
-            raise ValueError(f"{path} must be {limit}. Received: {path}={value}")
+            raise ValueError(f"{path} must be {limit}. Received: {path}={shown(value)}")
 
 
 @dataclass(frozen=True)

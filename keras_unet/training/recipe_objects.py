@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from keras_unet import models, targets
-from keras_unet._arguments import check_one_of, notes_of, parameters_of
+from keras_unet._arguments import check_one_of, notes_of, parameters_of, shown
 from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.training.recipe_checks import check_arguments
 from keras_unet.training.recipe_groups import ModelOptions
@@ -59,7 +59,7 @@ def check_target(given: Any) -> dict[str, Any]:
         if weights != "balanced" or not {"class_weights", "num_classes"} <= set(taken):
             raise ValueError(
                 'target.class_weights must be numbers, or "balanced" for a target of classes. '
-                f"Received: target.class_weights={weights!r} for target.name={name!r}"
+                f"Received: target.class_weights={shown(weights)} for target.name={name!r}"
             )
         balanced = {"class_weights": options.pop("class_weights")}
     options = check_arguments("target", cls, options, taker=f" of {name!r}")
@@ -97,7 +97,7 @@ def _named(group: str, given: Any, default: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(given, Mapping):
         raise ValueError(
             f"{group} must be a mapping of its name and its arguments, such as "
-            f"{{'name': {default!r}}}. Received: {group}={given!r}"
+            f"{{'name': {default!r}}}. Received: {group}={shown(given)}"
         )
     return given.get("name", default), {k: v for k, v in given.items() if k != "name"}
 

@@ -110,6 +110,30 @@ def test_damaged_folders(run, damage, message):
         load_run(run)
 
 
+@pytest.mark.parametrize(
+    "version", ["0", "-5", "Infinity", "NaN", "true", '"2"', "1.5", "3.0", "null", "[3]", "1e400"]
+)
+def test_a_version_is_a_whole_number_from_1_on(run, version):
+    (run / "segmenter.json").write_text(f'{{"format_version": {version}}}')
+    with pytest.raises(ValueError, match=r"segmenter\.json is damaged \(its format_version is "):
+        load_run(run)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("target", ["", ', "target": 5', ', "target": [{}]'])
+def test_an_old_format_without_its_parts_is_damaged(run, version, target):
+    (run / "segmenter.json").write_text(f'{{"format_version": {version}{target}}}')
+    with pytest.raises(ValueError, match=r"segmenter\.json is damaged"):
+        load_run(run)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 40 + "1" + "}" * 40, "\xff"])
+def test_what_cannot_be_a_description_is_refused_by_name(run, text):
+    (run / "segmenter.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"segmenter\.json is damaged"):
+        load_run(run)
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(ValueError, match="is missing"):
         load_run(tmp_path / "nowhere")

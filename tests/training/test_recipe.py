@@ -235,7 +235,7 @@ ILL_VALUES = [
     ({"run": {"steps": True}}, "run.steps must be a whole number"),
     ({"run": {"steps": None}}, "run.steps must be a whole number"),
     ({"run": {"tensorboard": 1}}, "run.tensorboard must be true or false"),
-    ({"run": 5}, "run must be a mapping of its fields. Received: run=5"),
+    ({"run": 5}, "run must be a mapping of its fields. Received: 5"),
     (
         {"batches": {"tile": "big"}},
         "a whole number or a list of whole numbers or null",
@@ -315,12 +315,36 @@ def test_ill_files_are_named(name, text, tmp_path):
         Recipe.from_file(path)
 
 
+@pytest.mark.parametrize("version", ["0", "-5", "3", ".inf", "true", "'2'", "2.0", "null", "[2]"])
+def test_a_format_is_one_that_is_known(version, tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"format: {version}\nrun: {{steps: 5}}")
+    with pytest.raises(ValueError, match=r"a\.yaml: this version reads recipes of format 1 and 2"):
+        Recipe.from_file(path)
+
+
+def test_messages_do_not_grow_with_what_was_given():
+    deep: list = []
+    for _ in range(5000):
+        deep = [deep]
+    many = list(range(5000))
+    for group in ("model", "target", "images", "augmentation", "batches", "optimizer", "run"):
+        for given in (many, "x" * 5000, {"x" * 5000: 1}, {"name": many}, {"name": deep}):
+            with pytest.raises(ValueError, match=r"^.{,1200}$"):
+                Recipe(**{group: given})
+    for field in ("run.steps", "images.resolution", "batches.tile", "optimizer.name"):
+        for text in ("x" * 5000, f"[{'x,' * 3000}]", f"[{'1,' * 20000}]", "[" * 200):
+            with pytest.raises(ValueError, match=r"^.{,1200}$"):
+                Recipe().override([f"{field}={text}"])
+
+
 ILL_OVERRIDES = [
     ("run.steps", "expected group.field=value"),
     ("run.steps.x=1", "unknown run argument 'steps.x'"),
     ("run=1", "run must be a mapping"),
     ("rum.steps=1", r"unknown recipe group 'rum.steps' \(did you mean 'run'\?\)"),
     ("steps=1", r"unknown recipe group 'steps' \(did you mean 'run.steps'\?\)"),
+    ("augmentation.sigma=&a [*a]", "augmentation.sigma=.*stands within itself"),
     ("augmentation.sigma=[1", r"augmentation.sigma=\[1: "),
 ]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_unet.export.picture_headers import PNG, check_pictures, header, starts
 from keras_unet.files.channels import LUMA
 
-HEADER = 32
-"""Bytes at the start of a file in which its kind and size are looked for."""
-PNG = b"\x89PNG\r\n\x1a\n"
-GIF = b"GIF8"
-JPEG = b"\xff\xd8\xff"
+ANIMATED = (
+    "an animated WebP file cannot be decoded inside TensorFlow, whose decoder writes behind its "
+    "memory; send one picture of it as PNG"
+)
 
 
 def decode_picture(
     contents: tf.Tensor, channels: int, max_pixels: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Grey values of one file: PNG (8 and 16 bits), JPEG, BMP, GIF (its first frame) or WebP.
+    """Grey values of one file: PNG (8 and 16 bits), JPEG, BMP, GIF (its first picture) or WebP.
 
     Transparency is dropped. Where the network takes three channels, grey is repeated; where it
     takes one, colour is turned to grey as by `data.read_image`.
@@ -25,66 +25,33 @@ def decode_picture(
         contents: The file's bytes, string scalar. What cannot be decoded fails with
             INVALID_ARGUMENT when the graph runs.
         channels: 1 or 3.
-        max_pixels: Largest picture. PNG, GIF and JPEG tell their size before they are unpacked.
+        max_pixels: Largest picture; its header is asked before memory is taken.
 
     Returns:
         `(values, peak)`: int32 `(H, W, channels)`, and 255 or 65535, float64 scalar.
     """
-    head = _header(contents)
-    is_png = _starts(head, PNG)
-    pixels = tf.case(
-        [
-            (is_png, lambda: _number(head[16:20]) * _number(head[20:24])),
-            (_starts(head, GIF), lambda: _number(head[7:5:-1]) * _number(head[9:7:-1])),
-            (_starts(head, JPEG), lambda: _jpeg_pixels(contents)),
-        ],
-        default=lambda: tf.constant(0, tf.int64),
-    )
-    with tf.control_dependencies([_limit(pixels, max_pixels)]):
+    return decode_checked(check_pictures(contents[None], max_pixels)[0], channels)
+
+
+def decode_checked(contents: tf.Tensor, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """`decode_picture` of a file that `check_pictures` has let through."""
+    head = header(contents)
+    still = tf.debugging.Assert(~_is_animated_webp(head), [ANIMATED])
+    with tf.control_dependencies([still]):
         contents = tf.identity(contents)
-    deep = is_png & tf.equal(head[24], 16)
+    deep = starts(head, PNG) & tf.equal(head[24], 16)
     values = tf.cond(
         deep,
         lambda: tf.cast(tf.io.decode_png(contents, channels=0, dtype=tf.uint16), tf.int32),
         lambda: tf.cast(tf.io.decode_image(contents, expand_animations=False), tf.int32),
     )
     values = tf.ensure_shape(values, [None, None, None])
-    shape = tf.shape(values, tf.int64)
-    with tf.control_dependencies([_limit(shape[0] * shape[1], max_pixels)]):
-        values = tf.identity(values)
     return _with_channels(values, channels), tf.where(deep, tf.constant(65535.0, tf.float64), 255)
 
 
-def _header(contents: tf.Tensor) -> tf.Tensor:
-    """The first bytes, zeros where there are none, int64 `(HEADER,)`."""
-    padded = tf.strings.substr(contents, 0, HEADER) + tf.constant(b"\0" * HEADER)
-    digits = tf.io.decode_raw(tf.strings.substr(padded, 0, HEADER), tf.uint8)
-    return tf.cast(tf.ensure_shape(digits, [HEADER]), tf.int64)
-
-
-def _starts(head: tf.Tensor, signature: bytes) -> tf.Tensor:
-    return tf.reduce_all(tf.equal(head[: len(signature)], list(signature)))
-
-
-def _number(digits: tf.Tensor) -> tf.Tensor:
-    """Bytes, the highest first, as one number, limited so that two of them can be multiplied."""
-    total = tf.constant(0, tf.int64)
-    for digit in tf.unstack(digits, num=digits.shape[0]):
-        total = 256 * total + digit
-    return tf.minimum(total, 2**31)
-
-
-def _jpeg_pixels(contents: tf.Tensor) -> tf.Tensor:
-    shape = tf.cast(tf.image.extract_jpeg_shape(contents), tf.int64)
-    return shape[0] * shape[1]
-
-
-def _limit(pixels: tf.Tensor, max_pixels: int) -> tf.Operation:
-    return tf.debugging.assert_less_equal(
-        pixels,
-        tf.constant(max_pixels, tf.int64),
-        f"a picture may have {max_pixels} pixels; cut it, or export with a larger max_pixels",
-    )
+def _is_animated_webp(head: tf.Tensor) -> tf.Tensor:
+    flags = head[20]
+    return starts(head, b"WEBPVP8X", 8) & tf.equal(flags // 2 % 2, 1)
 
 
 def _with_channels(values: tf.Tensor, channels: int) -> tf.Tensor:

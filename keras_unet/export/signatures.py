@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from keras_unet.export.graph import SegmenterGraph
-from keras_unet.export.graph_decoding import decode_picture
+from keras_unet.export.graph_decoding import decode_checked
+from keras_unet.export.picture_headers import check_pictures
 
 AXES = {1: "W", 2: "H, W", 3: "D, H, W"}
 Function = Callable[..., dict[str, tf.Tensor]]
@@ -26,7 +27,7 @@ def make_signatures(
     Args:
         graph: The segmenter.
         metadata: What the signature `metadata` answers.
-        max_pixels: Largest number of pixels of a batch, or of one picture of a batch of files.
+        max_pixels: Largest number of pixels of a batch, of arrays or of files together.
         probability_png: Whether `segment_bytes` also gives the foreground's probability.
 
     Returns:
@@ -89,7 +90,7 @@ def _each(
 
 def _segment_bytes(graph: SegmenterGraph, max_pixels: int, probability_png: bool) -> Function:
     def one(contents: tf.Tensor) -> dict[str, tf.Tensor]:
-        values, peak = decode_picture(contents, graph.channels, max_pixels)
+        values, peak = decode_checked(contents, graph.channels)
         found = graph.probabilities(values, peak)
         shape = tf.shape(found)
         answer = {
@@ -108,6 +109,7 @@ def _segment_bytes(graph: SegmenterGraph, max_pixels: int, probability_png: bool
 
     def segment_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         image_bytes = _not_empty(tf.ensure_shape(image_bytes, [None]), "image_bytes")
+        image_bytes = check_pictures(image_bytes, max_pixels)
         return tf.map_fn(one, image_bytes, fn_output_signature=spec, parallel_iterations=1)
 
     return segment_bytes
@@ -135,7 +137,7 @@ def _guarded(images: tf.Tensor, graph: SegmenterGraph, max_pixels: int) -> tf.Te
         pixels,
         tf.constant(max_pixels, tf.int64),
         f"a batch may have {max_pixels} pixels; send fewer or smaller images, or export with a "
-        "larger max_pixels",
+        "larger max_pixels (`keras-unet serve --max-pixels`)",
     )
     with tf.control_dependencies([limit]):
         return tf.identity(images)

@@ -49,7 +49,8 @@ def saved_model(
     - `segment_bytes` (flat images of one or three channels): `image_bytes` string `(N)`, files
       (PNG, JPEG, BMP, GIF, WebP) of any sizes -> `mask_png_bytes` string, `height`, `width` int32,
       all `(N)`; with `probability_png` also `probability_png_bytes`, the probability of the
-      foreground times 255.
+      foreground times 255. No TensorFlow operation decodes TIFF: `RestClient.segment("x.tif")`
+      does before it sends.
     - `metadata`: `query` string `(N)`, anything -> `metadata_json` string `(N)`.
 
     Wrong ranks, channels, empty batches and images, too large ones, NaN and broken files are
@@ -67,8 +68,8 @@ def saved_model(
         version: A positive integer. Defaults to None, one more than the highest there is.
         max_tile: Largest input tile in pixels, one number or one per axis. Defaults to None: that
             of the segmenter, or else what fits into its `memory_limit`.
-        max_pixels: Largest number of pixels of a batch of images, or of one picture file. Defaults
-            to 2**26, 8192 x 8192.
+        max_pixels: Largest number of pixels of a request, all its images or picture files together
+            (by their headers, before one is decoded). Defaults to 2**26, 8192 x 8192.
         probability_png: Whether `segment_bytes` also answers a picture of the probability. Defaults
             to False.
         warmup_sizes: Spatial shapes of the warm-up images. Defaults to None: 256 and 512 pixels

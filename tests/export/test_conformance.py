@@ -5,6 +5,7 @@ folders (separated by the system's path separator) with the libraries of other r
 those of the TensorFlow of a server; the slow test runs there too.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -92,14 +93,17 @@ BAD_FLOATS = {
     "uint8": (np.zeros((1, 5, 6, 1), np.uint8), "float"),
 }
 BAD_FILES = {
-    "junk": (b"this is no picture at all", "image"),
-    "empty": (b"", "image"),
+    "junk": (b"this is no picture at all", "not a PNG, JPEG, BMP, GIF or WebP file"),
+    "empty": (b"", "not a PNG, JPEG, BMP, GIF or WebP file"),
+    "TIFF": (encoded(GOOD, ".tif"), "TIFF cannot be decoded inside a TensorFlow graph"),
+    "text": (base64.b64encode(encoded(GOOD)), "wrap it"),
     "half a PNG": (encoded(GOOD)[:120], "PNG"),
     "half a JPEG": (encoded(GOOD, ".jpg")[:200], "JPEG"),
     "head of a PNG": (encoded(GOOD)[:20], ""),
     "too large": (encoded(LARGE), "larger max_pixels"),
     "too large, JPEG": (encoded(LARGE, ".jpg"), "larger max_pixels"),
     "too large, BMP": (encoded(LARGE, ".bmp"), "larger max_pixels"),
+    "too large, WebP": (encoded(np.repeat(LARGE, 3, -1), ".webp"), "larger max_pixels"),
     "a bomb": (BOMB, "larger max_pixels"),
     "a GIF without pixels": (b"GIF89a" + b"\xff" * 4, "larger max_pixels"),
 }
@@ -117,6 +121,7 @@ def answers(grey_version, tmp_path_factory):
     for name, (content, _) in BAD_FILES.items():
         calls[f"bad file {name}"] = ("segment_bytes", {"image_bytes": texts(content)})
     calls["bad second file"] = ("segment_bytes", {"image_bytes": texts(encoded(GOOD), b"?")})
+    calls["bad sum of files"] = ("segment_bytes", {"image_bytes": texts(*[encoded(GOOD)] * 29)})
     calls["files of rank 2"] = ("segment_bytes", {"image_bytes": texts(b"").reshape(1, 1)})
     calls["no file"] = ("segment_bytes", {"image_bytes": texts()})
     calls["after files"] = good
@@ -163,8 +168,15 @@ def test_42_bad_arrays_are_invalid_arguments_and_the_next_call_is_answered(name,
 
 
 def test_42_other_signatures(answers):
-    for name in ("bad classes", "bad second file", "files of rank 2", "no file"):
+    for name in (
+        "bad classes",
+        "bad second file",
+        "bad sum of files",
+        "files of rank 2",
+        "no file",
+    ):
         assert answers[name].startswith(INVALID), name
+    assert f"may have {MAX_PIXELS} pixels in all" in answers["bad sum of files"]
 
 
 @pytest.mark.parametrize("name", BAD_FILES)

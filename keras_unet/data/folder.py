@@ -23,7 +23,9 @@ from keras_unet.files.names import (
     without_ending,
 )
 from keras_unet.files.nifti import is_nifti, same_grid
+from keras_unet.files.notes import gathered_notes
 from keras_unet.files.pairing import Pairing, by_stem
+from keras_unet.files.rasters import why_sizes_differ
 from keras_unet.files.reading import Colors, read_image, read_labels
 from keras_unet.files.spacing import read_spacing
 from keras_unet.sample import Sample
@@ -34,6 +36,7 @@ PathLike = str | os.PathLike[str]
 KINDS = ("auto", "binary", "instances", "classes")
 
 
+@gathered_notes()
 def read_folder(
     images: PathLike,
     masks: PathLike | None = None,
@@ -113,6 +116,7 @@ def read_folder(
         if image.shape[:-1] != shape:
             raise ValueError(
                 f"{file} and {mask} differ in size. Received: {image.shape[:-1]} and {shape}"
+                f"{why_sizes_differ(file, image.shape[:-1], shape)}"
             )
         spacing = _spacing(file, rank, mask)
         samples.append(Sample(image, name=stem_of(file), spacing=spacing, **annotation))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from keras_unet.files.axes import check_axes
 from keras_unet.files.nifti import is_nifti, read_nifti
-from keras_unet.files.opencv import decode_opencv
 from keras_unet.files.pages import no_frames
+from keras_unet.files.rasters import decode_raster
 from keras_unet.files.stored import Stored
 from keras_unet.files.tiff import TIFF_MAGICS, decode_tiff, tiff_pages
 
@@ -46,7 +46,7 @@ def decode(
             values = read_nifti(path)
             stored = Stored(values, pages="Z" * (values.ndim - 3))
         else:
-            stored = decode_opencv(path, path.read_bytes())
+            stored = decode_raster(path, max_pixels)
     if 0 in stored.values.shape:
         raise ValueError(f"{path} has no pixels. Received: shape={stored.values.shape}")
     return stored

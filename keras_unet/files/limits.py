@@ -39,7 +39,7 @@ def pixel_limit(max_pixels: int | None = None) -> int:
 def check_pixels(
     path: str | os.PathLike[str], shape: Sequence[int], max_pixels: int | None = None
 ) -> None:
-    """Refuses a file with more pixels than are allowed.
+    """Refuses a file with more pixels than are allowed, or none.
 
     Args:
         path: The file, for the message.
@@ -47,7 +47,7 @@ def check_pixels(
         max_pixels: The limit. Defaults to None, see `pixel_limit`.
 
     Raises:
-        ValueError: If the file has more; the message names it, its size and the limit.
+        ValueError: If the file has more, or none; the message names it, its size and the limit.
 
     Example:
         >>> check_pixels("cells.png", (300, 200))
@@ -57,9 +57,11 @@ def check_pixels(
         keras_unet.errors.UsageError: cells.png has 300 x 200 = 60,000 pixels, the limit is 50,000; cut it, or give max_pixels=60000 if it is to be read whole
     """  # noqa: E501
     limit = pixel_limit(max_pixels)
+    sizes = " x ".join(str(size) for size in shape)
+    if min(shape) < 1:
+        raise ValueError(f"{path} has no pixels, its size is {sizes}")
     pixels = math.prod(int(size) for size in shape)
     if pixels > limit:
-        sizes = " x ".join(str(size) for size in shape)
         raise UsageError(
             f"{path} has {sizes} = {pixels:,} pixels, the limit is {limit:,}",
             f"cut it, or give max_pixels={pixels} if it is to be read whole",

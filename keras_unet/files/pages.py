@@ -48,6 +48,8 @@ def with_rank(path: PathLike, stored: Stored, rank: int | None) -> np.ndarray:
     sizes = values.shape[: len(pages)]
     if rank == 3 and not pages:
         raise ValueError(f"{path} is not a volume. Received: shape={values.shape}")
+    if pages == "Z" and sizes == (1,) and rank != 3:
+        return values[0]  # one slice is an image
     if len(pages) == 1 and rank != 2:
         if pages == "T":
             logger.warning("%s holds %d frames; they are taken for slices", path, sizes[0])

@@ -30,10 +30,11 @@ def read_image(
 ) -> np.ndarray:
     """Reads an image with its raw numbers: nothing is scaled.
 
-    PNG, JPEG, BMP, NIfTI and TIFF (8, 16, 32 bits, float, grey, RGB, planar, multi-channel) are
-    recognized by their content. An opacity channel is dropped whatever it holds; palettes are
-    expanded to RGB; 1-bit images become 0 and 255; an EXIF orientation is *not* applied, since
-    masks carry none; a TIFF whose zero means white is not inverted.
+    PNG, JPEG, BMP, GIF, WebP, NIfTI and TIFF (8, 16, 32 bits, float, grey, RGB, planar,
+    multi-channel) are recognized by their content. An opacity channel is dropped whatever it
+    holds; palettes are expanded to RGB; 1-bit images become 0 and 255; an image with an EXIF
+    orientation is turned as viewers and annotation tools show it, and a warning says so; a TIFF
+    whose zero means white is not inverted.
 
     Args:
         path: The file.
@@ -123,7 +124,7 @@ def read_labels(
 
     Grey images of any depth give their values (1-bit: 0 and 1), palette images their indices,
     float TIFFs are taken when they hold whole numbers. RGB files whose three channels agree are
-    grey. Coloured ones need `colors`. JPEG is refused: it changes values.
+    grey. Coloured ones need `colors`. JPEG and lossy WebP are refused: they change values.
 
     Args:
         path: The file.

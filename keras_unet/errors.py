@@ -38,3 +38,19 @@ class UsageError(ValueError):
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         """Errors travel between processes."""
         return type(self), (self.problem, self.python, self.command)
+
+
+def in_command(error: Exception) -> str:
+    """The text of any error in the words of the command line."""
+    return error.command_line if isinstance(error, UsageError) else str(error)
+
+
+def one_line(text: str) -> str:
+    r"""A text on one line, with what cannot be printed, as names of files may hold, as escapes.
+
+    Example:
+        >>> print(one_line("a\tb.png is\n damaged"))
+        a\tb.png is damaged
+    """
+    lines = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in lines)

@@ -22,7 +22,7 @@ from keras_unet.commands.printing import console
 from keras_unet.commands.recipe_options import RecipeCommand
 from keras_unet.commands.serve import serve
 from keras_unet.commands.train import train
-from keras_unet.errors import UsageError
+from keras_unet.errors import in_command
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up lines say nothing here
 
@@ -45,8 +45,7 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
         except (ValueError, OSError, ImportError) as error:
             if os.environ.get("KERAS_UNET_DEBUG"):
                 raise
-            text = error.command_line if isinstance(error, UsageError) else str(error)
-            message = f"[bold red]Error:[/] {escape(text)}"
+            message = f"[bold red]Error:[/] {escape(in_command(error))}"
             Console(stderr=True, soft_wrap=True).print(message, highlight=False)
             raise typer.Exit(1) from None
 

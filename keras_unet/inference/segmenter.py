@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -373,8 +373,16 @@ def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def opened(source: str | os.PathLike | Segmenter, **changes: Any) -> Segmenter:
-    """The segmenter of a run folder or an exported file, with changes where they are not None."""
-    segmenter = source if isinstance(source, Segmenter) else Segmenter.load(source)
+def opened(
+    source: str | os.PathLike | Segmenter | Callable[[], Segmenter], **changes: Any
+) -> Segmenter:
+    """The segmenter of a run folder, of an exported file or of a function that makes it.
+
+    The changes are made where they are not None.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        segmenter = Segmenter.load(source)
+    else:
+        segmenter = source if isinstance(source, Segmenter) else source()
     given = {name: value for name, value in changes.items() if value is not None}
     return segmenter.replace(**given) if given else segmenter

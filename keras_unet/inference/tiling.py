@@ -171,8 +171,10 @@ def reporting(progress: bool | Progress) -> Iterator[Progress | None]:
     elif not progress:
         yield None
     else:
+        from rich.console import Console
         from rich.progress import Progress as Bar
 
-        with Bar(transient=True) as bar:
+        console = Console(stderr=True)
+        with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("tiles")
             yield lambda done, total: bar.update(task, completed=done, total=total)

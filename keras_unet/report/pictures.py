@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from keras_unet.files.atomic import write_atomically
+
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (90, 170, 90), (220, 80, 60), (60, 120, 220)
 
 
@@ -127,5 +129,5 @@ def png_bytes(picture: np.ndarray) -> bytes:
 
 
 def write_png(path: str | Path, picture: np.ndarray) -> None:
-    """Writes an RGB picture as PNG."""
-    Path(path).write_bytes(png_bytes(picture))
+    """Writes an RGB picture as PNG; the file appears only when it is complete."""
+    write_atomically(Path(path), png_bytes(picture))

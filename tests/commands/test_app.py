@@ -168,12 +168,6 @@ def test_errors_are_one_line_that_names_the_value(arguments, named):
     assert "Traceback" not in output
 
 
-def test_two_images_of_one_name_are_refused(run, folder, tmp_path):
-    (tmp_path / "0.tif").write_bytes(b"")
-    output = invoke("predict", run, folder / "images", tmp_path / "0.tif", code=1)
-    assert "same files" in output.replace("\n", " ")
-
-
 def test_every_command_shows_an_example():
     for command in ("demo", "train", "predict", "evaluate", "info"):
         assert "Example: keras-unet" in invoke(command, "--help")

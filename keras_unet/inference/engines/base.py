@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +20,7 @@ class Engine(ABC):
         input_shape: `(*spatial, C)` of a tile, None where any size (or number) is taken.
         num_outputs: Channels of the result.
         gives: What the result is: "logits", "probabilities" or (one channel of) "classes".
+        files: The files that hold the network, if any.
     """
 
     name: ClassVar[str]
@@ -26,6 +29,7 @@ class Engine(ABC):
     input_shape: tuple[int | None, ...]
     num_outputs: int
     gives: str = "logits"
+    files: tuple[Path, ...] = ()
 
     @abstractmethod
     def __call__(self, batch: np.ndarray) -> np.ndarray:
@@ -37,6 +41,13 @@ class Engine(ABC):
         Returns:
             `(N, *output_shape, num_outputs)` float32, complete on return.
         """
+
+    def content(self) -> Iterator[bytes]:
+        """Bytes by which the network is known again; of one that nobody knows, never the same."""
+        for file in self.files:
+            yield file.read_bytes()
+        if not self.files:
+            yield os.urandom(16)
 
     def estimate_memory(self, tile_shape: Sequence[int]) -> int | None:
         """Bytes of activations for one tile; None where nobody knows."""

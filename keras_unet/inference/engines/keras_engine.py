@@ -6,7 +6,7 @@ function is more than twice as fast on single images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -42,6 +42,12 @@ class KerasEngine(Engine):
         """Runs one batch; the result is complete on return."""
         function = self._traced(batch.shape)
         return np.asarray(keras.ops.convert_to_numpy(function(batch)), np.float32)
+
+    def content(self) -> Iterator[bytes]:
+        """The weights, in their order."""
+        for weight in self.model.get_weights():
+            yield f"{weight.dtype}{weight.shape}".encode()
+            yield np.ascontiguousarray(weight).tobytes()
 
     def estimate_memory(self, tile_shape: Sequence[int]) -> int:
         """See `inference.estimate_memory`."""

@@ -42,6 +42,7 @@ class OnnxEngine(Engine):
             raise ValueError(
                 f"{file} is no ONNX file or damaged ({error}); export it again"
             ) from error
+        self.files = (file,)
         self.gives = description["output"]
         (given,), (answer,) = self._session.get_inputs(), self._session.get_outputs()
         self._name = given.name

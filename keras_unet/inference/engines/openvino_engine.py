@@ -43,6 +43,7 @@ class OpenVinoEngine(Engine):
             raise ValueError(
                 f"{file} is no OpenVINO network or damaged ({error}); export it again"
             ) from error
+        self.files = (file, file.with_suffix(".bin"))
         self.gives = description["output"]
         sizes = [_size(dim) for dim in self._network.input(0).partial_shape][1:]
         self.input_shape = (*sizes[:-1], description["channels"])

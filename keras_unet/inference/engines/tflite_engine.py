@@ -30,6 +30,7 @@ class TFLiteEngine(Engine):
     def __init__(
         self, file: Path, description: Mapping[str, Any], num_threads: int | None = None
     ) -> None:
+        self.files = (file,)
         self.gives = description["output"]
         tile = description.get("tile") or (None,) * description["rank"]
         self.input_shape = (*tile, description["channels"])

@@ -453,7 +453,8 @@ def test_a_kill_loses_the_image_that_was_running(images, out, read):
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
         deadline = time.monotonic() + 60
-        while b'"1"' not in (out / "predict.json").read_bytes() if out.exists() else True:
+        record = out / "predict.json"
+        while not (record.exists() and '"1"' in record.read_text()):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)

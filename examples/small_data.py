@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     parser = options(__doc__, "the slices", "runs/small_data", "em_small.yaml")
     parser.add_argument("--counts", type=int, nargs="*", default=COUNTS, help="training slices")
     given = parse(parser, arguments)
-    samples = quick_samples(24) if given.quick else ku.data.read_isbi2012(given.data)
-    counts = (1, 2) if given.quick else given.counts
+    samples = quick_samples(20) if given.quick else ku.data.read_isbi2012(given.data)
+    counts = (2,) if given.quick else given.counts
     pool, unseen = samples[:18], samples[18:]
     rows = {}
     for count in counts:

@@ -95,6 +95,8 @@ class ModelTester:
             assert not np.array_equal(to_numpy(weight), old), weight.path
 
     def test_loads_in_a_fresh_process(self, model, tmp_path, load_elsewhere):
+        if keras.config.backend() != "tensorflow" and not isinstance(model, models.UNet):
+            pytest.skip("what is registered is the same on every backend")
         x = self.image(model, self.shape(model))
         paths = [tmp_path / name for name in ("model.keras", "x.npy", "y.npy")]
         model.save(paths[0])

@@ -58,6 +58,9 @@ class SegmenterGraph:
         self.max_tile = _largest_tile(segmenter, max_tile)
         size = segmenter.batch_size
         fixed = segmenter.model.input_shape[1:-1]
+        tiles = tf.TensorSpec((None, *fixed, self.channels), tf.float32)
+        # One function, so that the network is traced and stored once, not for every signature.
+        self._network = tf.function(self._activated, input_signature=[tiles], autograph=False)
         self._tiler = Tiler(
             segmenter.geometry,
             self.max_tile,
@@ -87,7 +90,7 @@ class SegmenterGraph:
         found = self._tiler(image, self._network, self.outputs)
         return found if self.resolution == 1 else resize_maps(found, shape)
 
-    def _network(self, tiles: tf.Tensor) -> tf.Tensor:
+    def _activated(self, tiles: tf.Tensor) -> tf.Tensor:
         return self.target.activate(self.model(tiles, training=False), keras.ops)
 
     def classes(self, probabilities: tf.Tensor) -> tf.Tensor:

@@ -35,6 +35,7 @@ def read_cell_tracking(
     sequence: str = "01",
     truth: str | None = "GT",
     frames: Iterable[int] | None = None,
+    max_pixels: int | None = None,
 ) -> list[Sample]:
     """Reads the frames of one sequence that have the wanted truth.
 
@@ -60,6 +61,7 @@ def read_cell_tracking(
             to `"GT"`.
         frames: Numbers of the frames to read, in this order. Defaults to None, all that have the
             truth.
+        max_pixels: Largest number of pixels of a file, as in `read_image`. Defaults to None.
 
     Returns:
         A list of `Sample`s: `image` `(H, W, 1)` or `(D, H, W, 1)` in the file's dtype, `instances`
@@ -88,13 +90,13 @@ def read_cell_tracking(
     for frame in _select(frames, available, f"{path}, {truth or 'images'} of {sequence}"):
         if frame not in images:
             raise ValueError(f"{path}: {available[frame].name} has no image in {sequence}")
-        image = read_image(images[frame], rank=None, channels=1)
+        image = read_image(images[frame], rank=None, channels=1, max_pixels=max_pixels)
         instances = annotated = None
         if truth is not None:
             instances, annotated = _annotation(
-                _labels(gold.get(frame), image),
-                _labels(silver.get(frame), image),
-                _labels(markers.get(frame), image),
+                _labels(gold.get(frame), image, max_pixels),
+                _labels(silver.get(frame), image, max_pixels),
+                _labels(markers.get(frame), image, max_pixels),
                 use_silver=truth != "GT",
             )
         name = f"{sequence}/{images[frame].stem}"
@@ -103,7 +105,10 @@ def read_cell_tracking(
 
 
 def read_cell_tracking_markers(
-    path: PathLike, sequence: str = "01", frames: Iterable[int] | None = None
+    path: PathLike,
+    sequence: str = "01",
+    frames: Iterable[int] | None = None,
+    max_pixels: int | None = None,
 ) -> dict[int, np.ndarray]:
     """Reads the tracking markers, one per cell of every frame, that the DET measure needs.
 
@@ -111,6 +116,7 @@ def read_cell_tracking_markers(
         path: Folder of the data set.
         sequence: The sequence. Defaults to `"01"`.
         frames: Numbers of the frames to read. Defaults to None, all.
+        max_pixels: Largest number of pixels of a file, as in `read_image`. Defaults to None.
 
     Returns:
         Frame number -> int32 map `(H, W)` or `(D, H, W)`; ids are tracks, the same cell has the
@@ -125,7 +131,7 @@ def read_cell_tracking_markers(
     if not files:
         raise FileNotFoundError(f"{folder} holds no man_trackNNN.tif")
     wanted = _select(frames, files, str(folder))
-    return {frame: read_labels(files[frame], rank=None) for frame in wanted}
+    return {frame: read_labels(files[frame], rank=None, max_pixels=max_pixels) for frame in wanted}
 
 
 def _frames(path: Path, sequence: str) -> Files:
@@ -167,10 +173,10 @@ def _select(frames: Iterable[int] | None, available: Files, what: str) -> list[i
     return wanted
 
 
-def _labels(file: Path | None, image: np.ndarray) -> np.ndarray | None:
+def _labels(file: Path | None, image: np.ndarray, max_pixels: int | None) -> np.ndarray | None:
     if file is None:
         return None
-    labels = read_labels(file, rank=None)
+    labels = read_labels(file, rank=None, max_pixels=max_pixels)
     if labels.shape != image.shape[:-1]:
         raise ValueError(
             f"{file} and its image differ in size. Received: {labels.shape} and {image.shape[:-1]}"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from keras_unet.data.cell_tracking import read_cell_tracking
 from keras_unet.data.folder import read_folder
 from keras_unet.data.isbi2012 import read_isbi2012
+from keras_unet.errors import UsageError
+from keras_unet.files.pairing import shown
 from keras_unet.sample import Sample
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("auto", "isbi2012", "cell-tracking", "folder")
 
-READER_OPTIONS = ("masks", "kind", "channels", "rank", "sequence", "truth")
+READER_OPTIONS = (
+    *("masks", "kind", "class_values", "ignore_class", "num_classes"),
+    *("channel", "channels", "axes", "rank", "max_pixels", "sequence", "truth"),
+)
 """Passed on to the layout's reader where they are given."""
 
 _READERS: dict[str, tuple[Callable[..., list[Sample]], str | None]] = {
@@ -37,12 +42,25 @@ class DataSet:
     """Annotated images on disk; nothing is read before it is asked for.
 
     Args:
-        path: Folder of annotated images.
-        format: auto, folder, isbi2012 or cell-tracking. Defaults to "auto".
-        masks: Folder of the masks (format folder). Defaults to None.
+        path: Folder of annotated images, or an image.
+        format: auto, folder, isbi2012 or cell-tracking. The options from masks to rank are for
+            folders. Defaults to "auto".
+        masks: Folder of the masks, or the image's mask. Defaults to None.
         kind: Masks: auto, binary, instances or classes. Defaults to None, the reader's choice.
-        channels: 1 or 3: turn all images to grey or RGB (format folder). Defaults to None.
-        rank: 3: files are volumes, TIFF or NIfTI (format folder). Defaults to None, 2.
+        class_values: Values in the masks in order of the class number, such as 0,127,254 or
+            "#000000,#ff0000". Defaults to None, 0,1,2 and so on.
+        ignore_class: Value in the masks of pixels without annotation, such as 255, -1 or
+            "#ffffff".
+            Defaults to None.
+        num_classes: Number of classes with the background, some of which may not occur. Defaults to
+            None, as many as the masks show.
+        channel: Channels of the images, from 1 on, such as 2 or 2,1, or names of the file's.
+            Defaults to None, all.
+        channels: 1 or 3: turn all images to grey or RGB. Defaults to None.
+        axes: Axes of the stored arrays in order, letters of T Z C Y X, such as YXC, where the files
+            do not name them. Defaults to None.
+        rank: 3: files are volumes, TIFF or NIfTI. Defaults to None, 2.
+        max_pixels: Largest number of pixels of a file. Defaults to None, 268,435,456.
         sequence: Sequence (format cell-tracking). Defaults to None, the reader's choice.
         truth: GT, ST or GT+ST (format cell-tracking). Defaults to None, the reader's choice.
         select: Slices, frames or places in the folder, such as 0-17 or 6,7,14. Defaults to None,
@@ -53,8 +71,14 @@ class DataSet:
     format: str = "auto"
     masks: Path | None = None
     kind: str | None = None
+    class_values: str | None = None
+    ignore_class: str | None = None
+    num_classes: int | None = None
+    channel: str | None = None
     channels: int | None = None
+    axes: str | None = None
     rank: int | None = None
+    max_pixels: int | None = None
     sequence: str | None = None
     truth: str | None = None
     select: str | None = None
@@ -101,7 +125,9 @@ class DataSet:
             return None
         numbers = self._numbers()
         try:
-            found = read_cell_tracking_markers(self.path, self.sequence or "01", numbers)
+            found = read_cell_tracking_markers(
+                self.path, self.sequence or "01", numbers, self.max_pixels
+            )
         except FileNotFoundError:
             return None
         return [found[number] for number in numbers]
@@ -137,7 +163,7 @@ def load_samples(
     """Reads annotated images of any known layout.
 
     Args:
-        path: The data set's folder.
+        path: The data set's folder; or an image, with its mask in `masks`.
         format: `"isbi2012"`, `"cell-tracking"`, `"folder"`, or `"auto"`, which recognises the
             first two by their files and takes everything else as a folder. Defaults to `"auto"`.
         selection: Slices, frames, or places in the sorted folder to read. Defaults to None, all.
@@ -158,8 +184,10 @@ def load_samples(
     path = Path(path)
     if format not in FORMATS:
         raise ValueError(f"format must be one of {FORMATS}. Received: format={format!r}")
-    if not path.is_dir():
+    if not path.exists():
         raise FileNotFoundError(f"no such folder: {path}")
+    if format not in ("auto", "folder") and path.is_file():
+        raise UsageError(f"{path} is a file", f"give the folder of the format {format}")
     if format == "auto":
         format = detect_format(path)
     _check_options(format, options)
@@ -171,7 +199,9 @@ def load_samples(
 
 
 def detect_format(path: Path) -> str:
-    """The format whose files the folder holds; `"folder"` if none is recognized."""
+    """The format whose files the folder holds; `"folder"` if none is recognized, or for a file."""
+    if not path.is_dir():
+        return "folder"
     if (path / "train-volume.tif").is_file() or (path / "train" / "image").is_dir():
         return "isbi2012"
     sequences = [f for f in path.iterdir() if re.fullmatch(r"\d\d", f.name) and f.is_dir()]
@@ -187,16 +217,20 @@ def _check_options(format: str, options: dict[str, Any]) -> None:
     known = [name for name in inspect.signature(reader).parameters if name not in given]
     for name in options:
         if name not in known:
-            raise ValueError(
-                f"format {format!r} has no option {name!r}; its options are {', '.join(known)}"
+            listed = [f"--{one.replace('_', '-')}" for one in known if one in READER_OPTIONS]
+            raise UsageError(
+                f"{name.replace('_', ' ')} is no option of the format {format}",
+                f"its options are {', '.join(known)}",
+                f"its options are {', '.join(listed)}",
             )
 
 
 def _at_places(samples: list[Sample], places: list[int], path: Path) -> list[Sample]:
     missing = [place for place in places if not 0 <= place < len(samples)]
     if missing:
-        raise ValueError(
-            f"{path} has images 0 to {len(samples) - 1}. Received: selection with {missing}"
+        raise UsageError(
+            f"{path} has images 0 to {len(samples) - 1}, not {shown(map(str, missing))}",
+            "select among these",
         )
     return [samples[place] for place in places]
 
@@ -222,11 +256,11 @@ def parse_selection(text: str) -> list[int]:
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if low > high:
-            raise ValueError(
-                "a selection is a list such as '0-17,20' of numbers and rising ranges. "
-                f"Received: {text!r}"
+            raise UsageError(
+                f"{text[:80]!r} does not select images",
+                "a selection is a list such as 0-17,20 of numbers and rising ranges",
             )
         numbers += range(low, high + 1)
     if len(set(numbers)) < len(numbers):
-        raise ValueError(f"a selection must not name a number twice. Received: {text!r}")
+        raise UsageError(f"{text[:80]!r} selects an image twice", "name every number once")
     return numbers

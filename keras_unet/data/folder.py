@@ -6,14 +6,11 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from keras_unet.data.mask_kinds import (
-    Annotations,
-    binary_annotations,
-    class_annotations,
-    guess_kind,
-)
+from keras_unet.data.mask_kinds import MaskRule
+from keras_unet.errors import UsageError
+from keras_unet.files.channels import Channel
 from keras_unet.files.names import (
     MASK_ENDINGS,
     SUFFIXES,
@@ -25,15 +22,14 @@ from keras_unet.files.names import (
 from keras_unet.files.nifti import is_nifti, same_grid
 from keras_unet.files.notes import gathered_notes
 from keras_unet.files.pairing import Pairing, by_stem
-from keras_unet.files.rasters import why_sizes_differ
-from keras_unet.files.reading import Colors, read_image, read_labels
+                f"{one.image} and {one.mask} differ in size. Received: {image.shape[:-1]} and "
+                f"{shape}{why_sizes_differ(one.image, image.shape[:-1], shape)}"
 from keras_unet.files.spacing import read_spacing
 from keras_unet.sample import Sample
 
 logger = logging.getLogger("keras_unet")
 
 PathLike = str | os.PathLike[str]
-KINDS = ("auto", "binary", "instances", "classes")
 
 
 @gathered_notes()
@@ -41,16 +37,22 @@ def read_folder(
     images: PathLike,
     masks: PathLike | None = None,
     kind: str = "auto",
-    class_values: Sequence[Any] | None = None,
+    class_values: Sequence[Any] | str | None = None,
     ignore_class: Any | None = None,
     channels: int | None = None,
     rank: int = 2,
+    *,
+    num_classes: int | None = None,
+    channel: Channel = None,
+    axes: str | None = None,
+    max_pixels: int | None = None,
 ) -> list[Sample]:
     """Reads images and their masks, matched by name.
 
     A mask belongs to the image of the same name without its suffix; endings such as `_img` of
-    images and `_mask`, `_masks`, `_label`, `_seg`, `_gt` of masks are ignored where needed.
-    `images` and `masks` may be one folder, then files with such a mask ending are the masks.
+    images and `_mask`, `_masks`, `_label`, `_seg`, `_gt` of masks are ignored where needed, and
+    further rules are in `keras_unet.files.pairing.Pairing`. `images` and `masks` may be one folder,
+    then files with such a mask ending are the masks; or two files.
 
     `kind` says what the numbers in the masks mean. `"auto"` looks at all masks together and
     decides only where there is no doubt: 0 and 1, or 0 and 255, is binary; a mask with more than
@@ -64,23 +66,32 @@ def read_folder(
         kind: `"binary"`: 0 is background, the one other value is foreground, whose 4-connected
             (3-D: 6-connected) components are the instances. `"instances"`: an id per object;
             colour images are taken with one id per colour. `"classes"`: class numbers 0..K-1.
-            Defaults to `"auto"`.
-        class_values: Only for `"classes"`: grey values or RGB triples in order of the class
-            number, such as `[0, 128, 255]`. Defaults to None, the masks hold class numbers.
-        ignore_class: Only for `"classes"`: stored grey value or RGB triple of pixels without
-            annotation, such as 255. Defaults to None.
+            Defaults to `"auto"`, `"classes"` where `class_values` are given.
+        class_values: Stored values in order of the class number: whole numbers, also below 0, or
+            all colours, RGB triples or `"#rrggbb"`, such as `[0, 128, 255]`. Defaults to None, the
+            masks hold class numbers.
+        ignore_class: Stored value, or colour, of pixels without annotation, such as 255 or -1.
+            Defaults to None.
         channels: 1 or 3 turns all images to grey or RGB. Defaults to None, as stored.
         rank: 2 for images; 3 for volumes, multi-page TIFF or NIfTI (`.nii`, `.nii.gz`, which need
             nibabel): a file is never taken for a volume unasked. Defaults to 2.
+        num_classes: Number of classes of `"classes"`, some of which may not occur. Defaults to
+            None, as many as the masks show.
+        channel: Channels of the images that are read, as in `read_image`: numbers from 1 on, or
+            names. Defaults to None, all.
+        axes: Names of the stored arrays' axes, as in `read_image`. Defaults to None, as the files
+            say.
+        max_pixels: Largest number of pixels of a file, as in `read_image`. Defaults to None.
 
     Returns:
         A list of `Sample`s in natural order of names ("9" before "10"), with `instances` or
-        `classes`, and `annotated` where `ignore_class` is given. Volumes have the `spacing` that
-        `read_spacing` finds in the image file.
+        `classes`, and `annotated` where `ignore_class` is given. Every frame of a file is a sample
+        `NAME_t0000`, `NAME_t0001`, ... Volumes have the `spacing` that `read_spacing` finds in the
+        image file.
 
     Raises:
         FileNotFoundError: If a folder does not exist or has no images.
-        ValueError: If files do not match (all are listed), sizes differ, or the values of the
+        ValueError: If files do not match, sizes or numbers of frames differ, or the values of the
             masks contradict `kind`.
 
     Example:
@@ -88,39 +99,57 @@ def read_folder(
         >>> samples[0].name, samples[0].image.shape, samples[0].instances.shape
         ('synthetic-0000', (64, 80, 1), (64, 80))
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {KINDS}. Received: kind={kind!r}")
-    if kind != "classes" and not (class_values is None and ignore_class is None):
-        raise ValueError(
-            f"class_values and ignore_class need kind='classes'. Received: kind={kind!r}"
-        )
+    rule = MaskRule.of(kind, class_values, ignore_class, num_classes)
     images = Path(images)
     if masks is None and (images / "images").is_dir() and (images / "masks").is_dir():
         images, masks = images / "images", images / "masks"
-    if masks is None:
-        files = _image_files(images)
-        return [
-            Sample(
-                read_image(file, rank=rank, channels=channels),
-                name=stem_of(file),
-                spacing=_spacing(file, rank),
-            )
-            for file in files
+    files = _files(images, None if masks is None else Path(masks))
+    shared: dict[str, Any] = {"rank": rank, "axes": axes, "max_pixels": max_pixels}
+    sources = [source for pair in files for source in _frames(*pair, rank, axes)]
+    annotations: list[dict[str, Any]] = [{} for _ in sources]
+    if masks is not None:
+        labels = [
+            read_labels(one.mask, colors=rule.colors, frame=one.frame, negative=True, **shared)
+            for one in sources
         ]
-    pairs = _match(images, Path(masks))
-    annotations = _read_masks([mask for _, mask in pairs], kind, class_values, ignore_class, rank)
+        annotations = rule.annotations(labels, [one.mask for one in sources])
     samples = []
-    for (file, mask), annotation in zip(pairs, annotations, strict=True):
-        image = read_image(file, rank=rank, channels=channels)
-        shape = next(iter(annotation.values())).shape
+    for one, annotation in zip(sources, annotations, strict=True):
+        image = read_image(one.image, channels=channels, channel=channel, frame=one.frame, **shared)
+        shape = next(iter(annotation.values())).shape if annotation else image.shape[:-1]
         if image.shape[:-1] != shape:
             raise ValueError(
-                f"{file} and {mask} differ in size. Received: {image.shape[:-1]} and {shape}"
-                f"{why_sizes_differ(file, image.shape[:-1], shape)}"
+                f"{one.image} and {one.mask} differ in size. Received: {image.shape[:-1]} and "
+                f"{shape}{why_sizes_differ(one.image, image.shape[:-1], shape)}"
             )
-        spacing = _spacing(file, rank, mask)
-        samples.append(Sample(image, name=stem_of(file), spacing=spacing, **annotation))
+        spacing = _spacing(one.image, rank, one.mask)
+        samples.append(Sample(image, name=one.name, spacing=spacing, **annotation))
     return samples
+
+
+class Source(NamedTuple):
+    """Where a sample is read from."""
+
+    name: str
+    image: Path
+    mask: Any  # a Path, or None without masks
+    frame: int | None
+
+
+def _frames(image: Path, mask: Path | None, rank: int, axes: str | None) -> list[Source]:
+    """The samples in a file: one, or one for each frame."""
+    frames = frames_in(image, rank, axes=axes)
+    other = frames if mask is None else frames_in(mask, rank, axes=axes)
+    if frames != other:
+        raise UsageError(
+            f"{image} has {frames or 'no'} frames, {mask} {other or 'none'}",
+            "give both as many, or name their axes with axes",
+            "give both as many, or name their axes with --axes",
+        )
+    name = stem_of(image)
+    if frames is None:
+        return [Source(name, image, mask, None)]
+    return [Source(f"{name}_t{frame:04d}", image, mask, frame) for frame in range(frames)]
 
 
 def _spacing(file: Path, rank: int, mask: Path | None = None) -> tuple[float, ...]:
@@ -137,36 +166,6 @@ def _spacing(file: Path, rank: int, mask: Path | None = None) -> tuple[float, ..
     return read_spacing(file) or ()
 
 
-def _read_masks(
-    files: list[Path],
-    kind: str,
-    class_values: Sequence[Any] | None,
-    ignore_class: Any | None,
-    rank: int,
-) -> Annotations:
-    """Keyword arguments of `Sample` for each mask."""
-    colors: Colors = "ids" if kind == "instances" else None
-    if class_values is not None:
-        table = [*class_values, *([] if ignore_class is None else [ignore_class])]
-        if len({str(value) for value in table}) < len(table):
-            raise ValueError(
-                "class_values and ignore_class must all differ. "
-                f"Received: class_values={class_values}, ignore_class={ignore_class}"
-            )
-        if not all(isinstance(value, int) for value in table):
-            # RGB triples: the reader turns colour k into k, and the ignored one into the last.
-            colors, class_values = table, range(len(class_values))
-            ignore_class = None if ignore_class is None else len(class_values)
-    labels = [read_labels(file, colors=colors, rank=rank) for file in files]
-    if kind == "auto":
-        kind = guess_kind(labels, files[0].parent)
-    if kind == "binary":
-        return binary_annotations(labels, files)
-    if kind == "instances":
-        return [{"instances": label} for label in labels]
-    return class_annotations(labels, files, class_values, ignore_class)
-
-
 def _image_files(folder: Path) -> list[Path]:
     """Image files of a folder in natural order."""
     if not folder.is_dir():
@@ -177,11 +176,17 @@ def _image_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda file: natural_key(file.name))
 
 
-def _match(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+def _files(images: Path, masks: Path | None) -> list[tuple[Path, Path | None]]:
     """Pairs of image and mask in the order of the images."""
-    if images.is_file() and masks.is_file():
+    given = [images] if masks is None else [images, masks]
+    if all(path.is_file() for path in given):
         return [(images, masks)]
+    for path in given:
+        if path.is_file():
+            raise UsageError(f"{path} is a file", "give a folder or a file for both")
     image_files = _image_files(images)
+    if masks is None:
+        return [(file, None) for file in image_files]
     if images.resolve() == masks.resolve():
         mask_files = [
             f for f in image_files if without_ending(stem_of(f), MASK_ENDINGS) != stem_of(f)

@@ -29,6 +29,7 @@ def read_isbi2012(
     slices: Iterable[int] | None = None,
     polarity: str = "cell",
     split: str = "train",
+    max_pixels: int | None = None,
 ) -> list[Sample]:
     """Reads slices of the ISBI 2012 challenge, whose labels are cells and membranes.
 
@@ -43,6 +44,7 @@ def read_isbi2012(
         polarity: What 255 means in the labels: `"cell"` (the published files) or `"membrane"`
             (relatives of this data set). Defaults to `"cell"`.
         split: `"train"` or `"test"`, which has no labels. Defaults to `"train"`.
+        max_pixels: Largest number of pixels of a file, as in `read_image`. Defaults to None.
 
     Returns:
         A list of `Sample`s, one per slice: `image` `(H, W, 1)` uint8, `instances` `(H, W)` int32.
@@ -59,7 +61,9 @@ def read_isbi2012(
     check_one_of("polarity", polarity, POLARITIES)
     check_one_of("split", split, SPLITS)
     volume = path / f"{split}-volume.tif"
-    images, labels = _open_stack(path, split) if volume.is_file() else _open_folder(path, split)
+    images, labels = (
+        _open_stack(path, split, max_pixels) if volume.is_file() else _open_folder(path, split)
+    )
     numbers = sorted(images) if slices is None else [int(number) for number in slices]
     missing = [number for number in numbers if number not in images]
     if missing:
@@ -71,8 +75,10 @@ def read_isbi2012(
     for number in numbers:
         name = f"{split}/{number}"
         image, label = images[number], labels.get(number)
-        image = read_image(image, channels=1) if isinstance(image, Path) else image
-        label = read_labels(label) if isinstance(label, Path) else label
+        if isinstance(image, Path):
+            image = read_image(image, channels=1, max_pixels=max_pixels)
+        if isinstance(label, Path):
+            label = read_labels(label, max_pixels=max_pixels)
         instances = None
         if label is not None:
             instances = connected_components(_cells(label, polarity, path, name))
@@ -80,12 +86,12 @@ def read_isbi2012(
     return samples
 
 
-def _open_stack(path: Path, split: str) -> tuple[Sources, Sources]:
+def _open_stack(path: Path, split: str, max_pixels: int | None) -> tuple[Sources, Sources]:
     """Slices of the challenge's stacks; the number of a slice is its place."""
-    images = read_image(path / f"{split}-volume.tif", rank=3)
+    images = read_image(path / f"{split}-volume.tif", rank=3, max_pixels=max_pixels)
     if split == "test":
         return dict(enumerate(images)), {}
-    labels = read_labels(path / "train-labels.tif", rank=3)
+    labels = read_labels(path / "train-labels.tif", rank=3, max_pixels=max_pixels)
     if len(labels) != len(images):
         raise ValueError(
             f"{path}: train-volume.tif and train-labels.tif differ in length. "

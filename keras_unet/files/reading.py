@@ -119,6 +119,7 @@ def read_labels(
     axes: str | None = None,
     frame: int | None = None,
     max_pixels: int | None = None,
+    negative: bool = False,
 ) -> np.ndarray:
     """Reads a label map: instance ids, class numbers or a binary mask, as they are stored.
 
@@ -136,6 +137,8 @@ def read_labels(
             Defaults to None.
         frame: As in `read_image`. Defaults to None.
         max_pixels: As in `read_image`. Defaults to None.
+        negative: Whether values below 0 are taken, which mark pixels without annotation in some
+            data sets. Defaults to False: they are refused.
 
     Returns:
         `(H, W)` or `(D, H, W)` int32 array.
@@ -163,7 +166,7 @@ def read_labels(
     if isinstance(colors, str) and colors != "ids":
         raise ValueError(f"colors must be 'ids' or RGB triples. Received: colors={colors!r}")
     if colors is None or (colors == "ids" and _is_grey(stored, values)):
-        return _integers(path, _single_channel(path, stored, values))
+        return _integers(path, _single_channel(path, stored, values), negative)
     return _encode_colors(path, stored, values, colors)
 
 
@@ -183,24 +186,28 @@ def _single_channel(path: PathLike, stored: Stored, values: np.ndarray) -> np.nd
     if not _is_grey(stored, values):
         seen = np.unique(colour.reshape(-1, colour.shape[-1]), axis=0)
         shown = ", ".join(str(tuple(int(v) for v in c)) for c in seen[:6])
-        raise ValueError(
+        raise UsageError(
             f"{path} holds {len(seen)} colours ({shown}{', ...' if len(seen) > 6 else ''}), not "
-            "labels; say what they mean with colors=[(r, g, b), ...] in order of the class number "
+            "labels",
+            "say what they mean with colors=[(r, g, b), ...] in order of the class number "
             "(class_values in read_folder), or colors='ids' if each colour is an object "
-            "(kind='instances')"
+            "(kind='instances')",
+            'say the colour of each class, as --kind classes --class-values "#000000,#ff0000", or '
+            "--kind instances if each colour is an object",
         )
     first = colour[..., 0]
     return first // (255 // stored.levels) if stored.levels else first
 
 
-def _integers(path: PathLike, values: np.ndarray) -> np.ndarray:
+def _integers(path: PathLike, values: np.ndarray, negative: bool = False) -> np.ndarray:
     """The values as int32, or an error that shows the first offenders."""
     if np.issubdtype(values.dtype, np.inexact):
         broken = values[np.isnan(values) | (np.rint(values) != values)]
         if broken.size:
             shown = np.unique(broken)[:5].tolist()
             raise ValueError(f"{path} must hold whole numbers as labels. Received: {shown}, ...")
-    if values.min() < 0 or values.max() > np.iinfo(np.int32).max:
+    known = np.iinfo(np.int32)
+    if values.min() < (known.min if negative else 0) or values.max() > known.max:
         raise ValueError(
             f"{path} must hold labels in 0..2**31-1. Received: {values.min()}..{values.max()}"
         )
@@ -229,6 +236,10 @@ def _encode_colors(
     unknown = np.setdiff1d(seen, codes)
     if unknown.size:
         shown = [(int(c >> 32), int(c >> 16 & 65535), int(c & 65535)) for c in unknown[:6]]
-        raise ValueError(f"{path} has {unknown.size} colours that are not in colors: {shown}")
+        raise UsageError(
+            f"{path} has {unknown.size} colours that are not known: {shown}",
+            "name them in colors (class_values or ignore_class in read_folder)",
+            "name them in --class-values or --ignore-class",
+        )
     order = np.argsort(codes)
     return order[np.searchsorted(codes[order], packed)].astype(np.int32)

@@ -59,5 +59,5 @@ def test_folder(tmp_path):
 
 
 def test_an_option_of_another_format(tracking):
-    with pytest.raises(ValueError, match="no option 'masks'"):
+    with pytest.raises(ValueError, match="masks is no option of the format cell-tracking"):
         _ = DataSet(tracking, masks=tracking).samples

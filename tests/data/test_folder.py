@@ -6,6 +6,7 @@ import csv
 
 import numpy as np
 import pytest
+import tifffile
 
 from keras_unet.data import read_folder, write_image, write_labels
 
@@ -163,6 +164,45 @@ class TestKinds:
         np.testing.assert_array_equal(sample.classes[0, :2], [1, 0])
         np.testing.assert_array_equal(sample.annotated, [[True, True, False]])
 
+    def test_values_as_the_command_line_writes_them(self, folder):
+        colours = np.array([[[0, 0, 0], [255, 128, 0], [255, 255, 255]]], np.uint8)
+        write_image(folder / "masks" / "a.png", colours)
+        write_image(folder / "images" / "a.png", np.zeros((1, 3), np.uint8))
+        sample = read_folder(folder, class_values="#000000,#FF8000", ignore_class="#ffffff")[0]
+        np.testing.assert_array_equal(sample.classes[0, :2], [0, 1])
+        np.testing.assert_array_equal(sample.annotated, [[True, True, False]])
+
+    @pytest.mark.parametrize("dtype", [np.int16, np.float32])
+    def test_values_below_0(self, folder, dtype):
+        stored = np.array([[0, 1, -1, -2]], dtype)
+        tifffile.imwrite(folder / "masks" / "a.tif", stored)
+        write_image(folder / "images" / "a.png", np.zeros((1, 4), np.uint8))
+        with pytest.raises(ValueError, match=r"a\.tif holds values below 0: -2, -1; give ignore"):
+            read_folder(folder, kind="classes")
+        with pytest.raises(ValueError, match=r"a\.tif holds values below 0: -2;"):
+            read_folder(folder, kind="classes", ignore_class=-1)
+        sample = read_folder(folder, class_values="-2,0,1", ignore_class="-1")[0]
+        np.testing.assert_array_equal(sample.classes[0, [0, 1, 3]], [1, 2, 0])
+        np.testing.assert_array_equal(sample.annotated, [[True, True, False, True]])
+
+    @pytest.mark.parametrize("kind", ["auto", "binary", "instances"])
+    def test_pixels_without_annotation_of_every_kind(self, folder, kind):
+        fill(folder, a=np.where(BINARY == 0, 200, BINARY), b=BINARY)
+        first, second = read_folder(folder, kind=kind, ignore_class=200)
+        np.testing.assert_array_equal(first.annotated, BINARY > 0)
+        np.testing.assert_array_equal(first.instances > 0, BINARY > 0)
+        assert second.annotated.all()
+
+    def test_classes_that_do_not_occur(self, folder):
+        fill(folder, a=np.array([[0, 2, 2]]))
+        np.testing.assert_array_equal(read_folder(folder, num_classes=4)[0].classes, [[0, 2, 2]])
+        with pytest.raises(ValueError, match=r"values 0, 2, which are not class numbers 0\.\.1"):
+            read_folder(folder, kind="classes", num_classes=2)
+
+    def test_nothing_is_annotated(self, folder):
+        fill(folder, a=np.array([[7, 7]]))
+        assert not read_folder(folder, kind="classes", ignore_class=7)[0].annotated.any()
+
     def test_volumes(self, folder):
         volume = np.stack([BINARY, BINARY])
         write_labels(folder / "masks" / "a.tif", volume)
@@ -176,12 +216,52 @@ class TestKinds:
         assert read_folder(folder, channels=3)[0].image.shape == (3, 4, 3)
 
 
+class TestFiles:
+    def test_frames_are_samples(self, folder):
+        movie = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+        tifffile.imwrite(folder / "images" / "m.tif", movie, imagej=True, metadata={"axes": "TYX"})
+        tifffile.imwrite(folder / "masks" / "m.tif", movie % 2, photometric="minisblack")
+        with pytest.raises(ValueError, match=r"m\.tif has 3 frames, .*m\.tif none"):
+            read_folder(folder)
+        samples = read_folder(folder, axes="TYX")
+        assert [sample.name for sample in samples] == ["m_t0000", "m_t0001", "m_t0002"]
+        np.testing.assert_array_equal(samples[2].image[..., 0], movie[2])
+        np.testing.assert_array_equal(samples[2].instances > 0, movie[2] % 2)
+        assert [sample.name for sample in read_folder(folder / "images")] == [
+            sample.name for sample in samples
+        ]
+
+    def test_numbers_of_frames_differ(self, folder):
+        for name, count in (("images", 3), ("masks", 2)):
+            movie = np.zeros((count, 4, 5), np.uint8)
+            tifffile.imwrite(folder / name / "m.tif", movie, imagej=True, metadata={"axes": "TYX"})
+        with pytest.raises(ValueError, match=r"images.m\.tif has 3 frames, .*masks.m\.tif 2"):
+            read_folder(folder)
+
+    def test_channels_are_picked(self, folder):
+        stored = np.stack([BINARY * 9, BINARY * 5], axis=-1)
+        tifffile.imwrite(folder / "images" / "a.tif", stored, photometric="minisblack")
+        write_labels(folder / "masks" / "a.tif", BINARY)
+        image = read_folder(folder, axes="YXC", channel="2,1")[0].image
+        np.testing.assert_array_equal(image, stored[..., ::-1])
+
+    def test_an_image_and_its_mask(self, folder):
+        fill(folder, a=BINARY)
+        image, mask = folder / "images" / "a.png", folder / "masks" / "a.png"
+        (sample,) = read_folder(image, mask.rename(folder / "other.png"))
+        assert sample.name == "a"
+        np.testing.assert_array_equal(sample.instances, PARTS)
+        for one, other in ((image, folder / "masks"), (folder / "images", folder / "other.png")):
+            with pytest.raises(ValueError, match="is a file; give a folder or a file for both"):
+                read_folder(one, other)
+
+
 ILL_MASKS = [
     ("auto", [[0, 7, 255]], "values 0, 7, 255, which can mean several things.*kind="),
     ("auto", [[0, 1, 255]], "values 0, 1, 255, "),
     ("auto", [[0, 1, 2]], "values 0, 1, 2, "),
     ("auto", [list(range(13)) * 2], r"values 0, .*11, \.\.\., which"),  # every id in two pieces
-    ("binary", [[0, 7, 255]], r"a\.png: a binary mask .* values 0, 7, 255"),
+    ("binary", [[0, 7, 255]], r"a\.png: a binary mask .* this one 0, 7, 255"),
     ("classes", [[0, 7, 255]], "values 0, 7, 255, which are not class numbers"),
     ("classes", [[1, 2, 2]], "values 1, 2, which are not class numbers"),
 ]
@@ -196,11 +276,21 @@ def test_ill_masks(folder, kind, mask, message):
 
 ILL_ARGUMENTS = [
     ({"kind": "semantic"}, "kind='semantic'"),
-    ({"class_values": [0, 1]}, "need kind='classes'"),
-    ({"kind": "binary", "ignore_class": 255}, "need kind='classes'"),
+    ({"kind": "binary", "class_values": [0, 1]}, "kind binary have no classes"),
+    ({"kind": "instances", "num_classes": 3}, "kind instances have no classes"),
+    ({"kind": "classes", "num_classes": 1}, "at least 2, not 1"),
+    ({"class_values": [0, 1, 2], "num_classes": 2}, "3 values of classes are more than 2 classes"),
+    ({"class_values": "0,x"}, "whole numbers or colours, not 'x'"),
+    ({"class_values": [0, 1.5]}, "whole numbers or colours, not 1.5"),
+    ({"class_values": ["#ff00"]}, "not '#ff00'"),
+    ({"ignore_class": "#ffffff"}, "all colours"),
+    ({"class_values": "0,1", "ignore_class": "#ffffff"}, "all colours"),
     ({"kind": "classes", "class_values": [0, 1, 1]}, "must all differ"),
     ({"kind": "classes", "class_values": [0, 1], "ignore_class": 1}, "must all differ"),
-    ({"kind": "classes", "class_values": [0, 5]}, r"a\.png holds .* ignore_class: 1\."),
+    (
+        {"kind": "classes", "class_values": [0, 5]},
+        r"a\.png holds 1, which is no value of a class \(0, 5\)",
+    ),
     ({"kind": "classes", "class_values": [(0, 0, 0)]}, r"1 colours .*\(1, 1, 1\)"),
     ({"kind": "classes", "class_values": [0, (1, 1, 1)]}, "RGB triples"),
 ]

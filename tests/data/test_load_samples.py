@@ -66,11 +66,13 @@ def test_ill_arguments(plain):
         load_samples(plain, "tiff")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_samples(plain / "nowhere")
-    with pytest.raises(ValueError, match=r"images 0 to 10.*\[11, -1\]"):
+    with pytest.raises(ValueError, match="images 0 to 10, not 11, -1"):
         load_samples(plain, selection=[0, 11, -1])
     with pytest.raises(FileNotFoundError, match="no ISBI 2012"):
         load_samples(plain, "isbi2012")
-    with pytest.raises(ValueError, match="'folder' has no option 'truth'; its options are masks"):
+    with pytest.raises(
+        ValueError, match="truth is no option of the format folder; its options are m"
+    ):
         load_samples(plain, "folder", truth="GT")
 
 
@@ -87,5 +89,5 @@ ILL_SELECTIONS = ["", "a", "1,", "3-1", "1--2", "-1", "1.5", "0-3,2"]
 
 @pytest.mark.parametrize("text", ILL_SELECTIONS)
 def test_ill_selections(text):
-    with pytest.raises(ValueError, match=f"Received: '{text}'"):
+    with pytest.raises(ValueError, match=f"^'{text}' (does not select|selects an image twice)"):
         parse_selection(text)

@@ -26,8 +26,8 @@ SHORT = {
     for path in (
         *("model.filters", "model.depth", "model.padding", "model.normalization", "model.dropout"),
         *("images.resolution", "batches.tile", "batches.sampling", "batches.foreground_fraction"),
-        *("optimizer.learning_rate", "run.steps", "run.validate_every", "run.precision"),
-        *("run.strategy", "run.seed", "run.monitor", "run.patience"),
+        *("optimizer.learning_rate", "optimizer.gradient_clip", "run.steps", "run.validate_every"),
+        *("run.precision", "run.strategy", "run.seed", "run.monitor", "run.patience"),
     )
 }
 """Option -> path of its field."""
@@ -35,6 +35,7 @@ _NUMBERS = ("dropout", "foreground_fraction", "learning_rate")
 _INTEGERS = ("filters", "depth", "batch_size", "steps", "validate_every", "seed", "patience")
 _METAVARS = (
     {"resolution": "NUMBER[,...]", "tile": "PIXELS[,...]", "augmentation": "none"}
+    | {"gradient_clip": "NUMBER|none", "normalization": "TEXT|none"}
     | dict.fromkeys(_NUMBERS, "NUMBER")
     | dict.fromkeys(_INTEGERS, "INTEGER")
 )

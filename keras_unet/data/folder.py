@@ -22,8 +22,8 @@ from keras_unet.files.names import (
 from keras_unet.files.nifti import is_nifti, same_grid
 from keras_unet.files.notes import gathered_notes
 from keras_unet.files.pairing import Pairing, by_stem
-                f"{one.image} and {one.mask} differ in size. Received: {image.shape[:-1]} and "
-                f"{shape}{why_sizes_differ(one.image, image.shape[:-1], shape)}"
+from keras_unet.files.rasters import why_sizes_differ
+from keras_unet.files.reading import frames_in, read_image, read_labels
 from keras_unet.files.spacing import read_spacing
 from keras_unet.sample import Sample
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet.data.data_set import DataSet, SampleSet
+from keras_unet.errors import UsageError
 from keras_unet.evaluation.predictions import Foreground, Predictions, read_predictions
 from keras_unet.evaluation.scores import instance_measures, instance_scores, score, segmented
 from keras_unet.inference.engines.opening import is_exported
@@ -110,18 +112,24 @@ def evaluate(
         ValueError: If an option, a measure or a prediction does not fit; the message names it.
     """
     given = data if isinstance(data, DataSet) else SampleSet(list(data))
+    note = segmenter = None
+    if isinstance(source, Segmenter) or _is_run(Path(source)):
+        _refuse(source, predictions=predictions, threshold=threshold, membrane=membrane)
+        segmenter = opened(source, tta=tta, max_tile=max_tile)
+        given, note = _read_for(segmenter, given)
     samples, chosen = given.samples, _choose(measures, given)
     isbi = isbi or chosen == "isbi"
     if isbi:
         _check_slices(samples)
     if border and chosen != "tracking":
-        raise ValueError(
-            f"border belongs to --measures tracking. Received: border={border} for {chosen!r}"
+        raise UsageError(
+            f"a border of {border} px belongs to the measures of tracking, not of {chosen}",
+            "give measures='tracking', or leave border away",
+            "say --measures tracking, or leave --border away",
         )
-    if isinstance(source, Segmenter) or _is_run(Path(source)):
-        _refuse(source, predictions=predictions, threshold=threshold, membrane=membrane)
-        results = _predict(source, samples, tta, max_tile)
-    else:
+    if segmenter is not None:
+        results = _predict(segmenter, samples)
+    elif not isinstance(source, Segmenter):
         _refuse(source, tta=tta, max_tile=max_tile)
         results = read_predictions(
             source,
@@ -134,6 +142,7 @@ def evaluate(
             partial=given.is_part,
         )
     scores = _score(results, given, chosen, isbi=isbi, border=border)
+    scores["notes"] = [*([note] if note else []), *scores["notes"]]
     if on_found is not None:
         on_found(samples, results.found)
     return scores
@@ -153,9 +162,10 @@ def _choose(measures: str, data: DataSet | SampleSet) -> str:
         return of_layout.get(data.layout, "instances" if any(with_instances) else "pixels")
     if measures in ("instances", "tracking") and not all(with_instances):
         lacking = data.samples[with_instances.index(False)].name
-        raise ValueError(
-            f"sample {lacking!r} has no instances to score; say --measures pixels, or --kind "
-            f"instances if its mask holds ids. Received: measures={measures!r}"
+        raise UsageError(
+            f"sample {lacking!r} has no instances to score",
+            "give measures='pixels', or samples with instances",
+            "say --measures pixels, or --kind instances if its mask holds ids",
         )
     return measures
 
@@ -180,13 +190,40 @@ def _refuse(source: str | Path | Segmenter, **options: Any) -> None:
     given = [name for name, value in options.items() if value not in (None, False, "auto")]
     if given:
         kind = "a run folder, whose model predicts" if "threshold" in options else "no run folder"
-        raise ValueError(f"{source} is {kind}: {', '.join(given)} cannot be used with it")
+        typed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{source} is {kind}",
+            f"{', '.join(given)} cannot be used with it",
+            f"{typed} cannot be used with it",
+        )
 
 
-def _predict(
-    run: str | Path | Segmenter, samples: Sequence[Sample], tta: str | None, max_tile: int | None
-) -> Predictions:
-    segmenter = opened(run, tta=tta, max_tile=max_tile)
+def _read_for(
+    segmenter: Segmenter, data: DataSet | SampleSet
+) -> tuple[DataSet | SampleSet, str | None]:
+    """A folder, read as the run's own images and classes were, and what there is to say of it."""
+    if not isinstance(data, DataSet) or data.layout != "folder":
+        return data, None
+    options = segmenter.reading_for(data.channel, data.channels)
+    changes: dict[str, Any] = {**options, "rank": data.rank or options["rank"]}
+    note, target = None, segmenter.target
+    count = target.num_classes
+    if data.num_classes not in (None, count):
+        raise UsageError(
+            f"the run has {count} classes, not {data.num_classes}",
+            "leave num_classes away",
+            "leave --num-classes away",
+        )
+    of_classes = data.kind in (None, "auto") and not target.needs_instances
+    if of_classes and count > 2:
+        changes["kind"] = "classes"
+        note = f"The run has {count} classes: masks are read as classes."
+    if changes.get("kind", data.kind) == "classes" or data.class_values is not None:
+        changes["num_classes"] = count
+    return dataclasses.replace(data, **changes), note
+
+
+def _predict(segmenter: Segmenter, samples: Sequence[Sample]) -> Predictions:
     found = [result for _, result in segmented(segmenter.predict, samples)]
     what = "a model of keras_unet"
     return Predictions(found, segmenter.class_names, what, segmenter.target.foreground)

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unet.errors import UsageError
 from keras_unet.files.atomic import write_atomically
 from keras_unet.sample import Sample
 
@@ -65,10 +66,12 @@ class TrainingState:
             arrays = checkpoint.groups.get(group, [])
             shapes = [tuple(array.shape) for array in arrays]
             if shapes != [tuple(variable.shape) for variable in variables]:
-                raise ValueError(
+                raise UsageError(
                     f"{checkpoint.path} does not fit this recipe's {group} ({len(arrays)} arrays "
                     f"for {len(variables)} variables, or other shapes): the network and the "
-                    "optimizer must stay as they were; start over with resume=False"
+                    "optimizer must stay as they were",
+                    "start over with resume=False",
+                    "say --resume no to start over",
                 )
             pairs += list(zip(variables, arrays, strict=True))
         for variable, array in pairs:

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from keras_unet.errors import UsageError
+from keras_unet.files.pairing import SHOWN
 from keras_unet.training.checkpoint import Checkpoint, latest_checkpoint
 from keras_unet.training.recipe import Recipe
 
@@ -39,11 +41,16 @@ def open_run(
     checkpoint = latest_checkpoint(folder / "checkpoint")
     if checkpoint is None:
         if resume is True:
-            raise ValueError(f"{folder} has no checkpoint to resume. Received: resume=True")
+            raise UsageError(
+                f"{folder} has no checkpoint to go on from",
+                "give resume='auto' or resume=False",
+                "say --resume no, or leave --resume away",
+            )
         if (folder / "segmenter.json").exists():
-            raise ValueError(
-                f"{folder} holds a model without a checkpoint; choose another folder, or delete "
-                "the model with resume=False. Received: resume='auto'"
+            raise UsageError(
+                f"{folder} holds a model without a checkpoint to go on from",
+                "choose another folder, or delete the model with resume=False",
+                "choose another --out, or say --resume no, which deletes the model",
             )
     elif resume == "auto":
         _check_same_run(folder, checkpoint.meta, meta)
@@ -64,13 +71,16 @@ def _check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any]) -
     # a run of an earlier version lacks the fields that are younger, and had what is now the default
     old, new = Recipe.from_dict(there["recipe"]), Recipe.from_dict(here["recipe"])
     changes = [
-        f"{path}: {was!r} there, {now!r} here" for path, (was, now) in old.differences(new).items()
+        f"{path}: {was} there, {now} here" for path, (was, now) in old.differences(new).items()
     ]
     if there["samples"] != here["samples"]:
         changes.append("other samples")
     if changes:
-        raise ValueError(
-            f"{folder} holds another run ({'; '.join(changes)}); choose another folder, go on "
-            "with that run's weights with resume=True, or delete it with resume=False. "
-            "Received: resume='auto'"
+        listed = "; ".join(changes[:SHOWN]) + ("; ..." if len(changes) > SHOWN else "")
+        raise UsageError(
+            f"{folder} holds another run ({listed})",
+            "choose another folder, go on with that run's weights with resume=True, or delete it "
+            "with resume=False",
+            "choose another --out, say --resume yes to go on with that run's weights, or --resume "
+            "no to delete it",
         )

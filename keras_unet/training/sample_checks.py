@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from keras_unet.data.resolution import Resolution, resolution_text
+from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry
 from keras_unet.sample import Sample
 
@@ -93,17 +94,20 @@ def check_samples(
     """
     if not samples:
         raise ValueError(f"there is no {role} sample. Received: samples={samples!r}")
+    for index, sample in enumerate(samples):
+        _check_annotated(sample, _name(sample, index, role), needs_instances)
     check_like(samples)
     for index, sample in enumerate(samples):
-        name = _name(sample, index)
-        _check_labels(sample, name, num_classes, needs_instances)
+        name = _name(sample, index, role)
+        _check_classes(sample, name, num_classes)
         if sample.image.min() == sample.image.max():
             logger.warning("%s: all pixels of the image are %s", name, sample.image.flat[0])
     table = count_classes(samples, num_classes)
     if not any(table.pixels[1:]):
-        raise ValueError(
+        raise UsageError(
             f"no pixel of the {len(samples)} {role} samples is annotated as foreground: there is "
-            "nothing to learn. Are the masks the right files, and is 0 the background?"
+            "nothing to learn",
+            "are the masks the right files, and is 0 the background?",
         )
     return table
 
@@ -113,24 +117,38 @@ def check_like(samples: Sequence[Sample]) -> None:
     first = samples[0]
     for index, sample in enumerate(samples):
         if (sample.rank, sample.channels) != (first.rank, first.channels):
-            raise ValueError(
+            counts = {sample.channels, first.channels}
+            raise UsageError(
                 "all images need the same number of axes and channels: "
                 f"{_name(sample, index)} has shape {sample.image.shape}, {_name(first, 0)} has "
-                f"{first.image.shape}; convert one of them (for example grey to RGB: "
-                "np.repeat(image, 3, axis=-1))"
+                f"{first.image.shape}",
+                "convert one of them (for example grey to RGB: np.repeat(image, 3, axis=-1))",
+                "say --channels 1 for grey or --channels 3 for RGB"
+                if counts == {1, 3}
+                else "say --channel with the channels that all have, such as --channel 1",
             )
 
 
-def _check_labels(
-    sample: Sample, name: str, num_classes: int | None, needs_instances: bool
-) -> None:
-    if sample.instances is None and (needs_instances or sample.classes is None):
-        raise ValueError(
-            f"{name} has no instances{'' if needs_instances else ' and no classes'}; give "
-            "Sample(image, instances=...), one id per object and 0 for the background"
+def _check_annotated(sample: Sample, name: str, needs_instances: bool) -> None:
+    if sample.instances is None and sample.classes is None:
+        raise UsageError(
+            f"{name} has no instances and no classes",
+            "give Sample(image, instances=...), one id per object and 0 for the background",
+            "say --masks with the folder of the masks, or with the mask of a single image",
+        )
+    if sample.instances is None and needs_instances:
+        raise UsageError(
+            f"{name} has classes and no instances, from which this target learns",
+            "give Sample(image, instances=...), or take the target 'classes'",
+            "say --kind instances if masks hold an id per object, or --target classes",
         )
     if sample.annotated is not None and not sample.annotated.any():
-        raise ValueError(f"{name} has no annotated pixel; leave it out or set annotated=None")
+        raise UsageError(
+            f"{name} has no annotated pixel", "leave it out or set annotated=None", "leave it out"
+        )
+
+
+def _check_classes(sample: Sample, name: str, num_classes: int | None) -> None:
     if sample.classes is None:
         return
     values = np.unique(sample.classes)
@@ -140,9 +158,10 @@ def _check_labels(
             "use classes=(mask > 0), or data.read_folder(..., kind='binary')"
         )
     if num_classes is not None and values[-1] >= num_classes:
-        raise ValueError(
-            f"{name}: classes must be 0..{num_classes - 1} for num_classes={num_classes}, but the "
-            f"values are {_short(values)}; raise num_classes or map the values to 0, 1, 2, ..."
+        raise UsageError(
+            f"{name}: classes must be 0..{num_classes - 1}, but the values are {_short(values)}",
+            f"raise num_classes={num_classes}, or map the values to 0, 1, 2, ...",
+            "raise --num-classes, or name the values with --class-values",
         )
 
 
@@ -157,7 +176,7 @@ def warn_samples(samples: Sequence[Sample], table: ClassTable) -> None:
         if pieces > 1:
             logger.warning(
                 "%s: one instance id for %d separate pieces, as in a binary mask; objects need an "
-                "id each (data.read_folder(..., kind='binary') labels them)",
+                "id each, which the kind binary (--kind binary) gives them",
                 _name(sample, index),
                 pieces,
             )
@@ -167,7 +186,8 @@ def warn_samples(samples: Sequence[Sample], table: ClassTable) -> None:
         elif share < RARE:
             logger.warning(
                 "class %d has only %.3f %% of the annotated pixels: the network may never predict "
-                "it; class_weights='balanced' raises its weight",
+                "it; balanced class weights (--target.class_weights balanced) raise its weight, a "
+                "foreground fraction (--foreground-fraction 0.5) its share of the tiles",
                 index,
                 100 * share,
             )
@@ -196,7 +216,7 @@ def warn_lost_objects(
     before, after = count_objects(samples), count_objects(resized)
     if before and after is not None and after < before:
         logger.warning(
-            "%d of %d objects vanish at resolution=%s, they are smaller than a pixel there; a "
+            "%d of %d objects vanish at resolution %s, they are smaller than a pixel there; a "
             "higher resolution keeps them",
             before - after,
             before,
@@ -209,7 +229,8 @@ def warn_batch_norm(batch_size: int) -> None:
     if batch_size < 4:
         logger.warning(
             "batch normalization over %d tile(s) in a step: training and prediction will differ; "
-            "use batches.size >= 4, normalization='group' or none",
+            "take 4 or more (--batch-size 4), or another normalization (--normalization group or "
+            "none)",
             batch_size,
         )
 
@@ -242,8 +263,9 @@ def choose_tile(
     else:
         sides = [tile] if isinstance(tile, int) else list(tile)
     if len(sides) != len(longest):
-        raise ValueError(
-            f"tile needs one number or {geometry.rank} of them, one per axis. Received: tile={tile}"
+        raise UsageError(
+            f"a tile has one side or {geometry.rank} of them, one per axis, not {tile}",
+            "give one number, or one per axis",
         )
     for side, size in zip(sides, longest, strict=True):
         geometry.check(side)
@@ -251,7 +273,7 @@ def choose_tile(
         if output - geometry.stride >= size:
             logger.warning(
                 "a tile's output of %d px is larger than every image (at most %d px): the rest is "
-                "mirrored; tile=%d is enough",
+                "mirrored; a tile of %d is enough",
                 output,
                 size,
                 geometry.input_size(size),
@@ -259,8 +281,9 @@ def choose_tile(
     return sides[0] if len(set(sides)) == 1 else tuple(sides)
 
 
-def _name(sample: Sample, index: int) -> str:
-    return f"sample {index} ({sample.name})" if sample.name else f"sample {index}"
+def _name(sample: Sample, index: int, role: str = "training") -> str:
+    which = f"{'' if role == 'training' else f'{role} '}sample {index}"
+    return f"{which} ({sample.name})" if sample.name else which
 
 
 def _short(values: np.ndarray) -> str:

@@ -19,6 +19,7 @@ from keras_unet.training.sample_checks import (
     check_like,
     check_samples,
     choose_tile,
+    count_classes,
     warn_batch_norm,
     warn_lost_objects,
     warn_samples,
@@ -117,10 +118,13 @@ class Setup:
         num_classes = recipe.target.get("num_classes")
         resolution = recipe.images.resolution
         resized = [resize_sample(sample, resolution) for sample in training]
-        table = check_samples(resized, num_classes, needs_instances)
+        check_samples(resized, num_classes, needs_instances)
         if held_out:
+            check_samples(held_out, num_classes, needs_instances, role="validation")
             check_like([training[0], *held_out])
-            check_samples(held_out, len(table.pixels), needs_instances, role="validation")
+        # a class that only held-out images have is a class, and one that a coarse grid loses
+        seen = count_classes([*training, *held_out], num_classes)
+        table = count_classes(resized, len(seen.pixels))
         warn_samples(resized, table)
         if min(per_axis(resolution, training[0].rank if training else 2)) < 1:
             warn_lost_objects(training, resized, resolution)

@@ -1,5 +1,6 @@
 """The command line end to end, on files as a user has them."""
 
+import inspect
 import json
 
 import cv2
@@ -8,7 +9,8 @@ import pytest
 from command_line import invoke
 
 import keras_unet as ku
-from keras_unet.commands.data_options import DATA_OPTIONS
+from keras_unet.commands.data_options import DATA_OPTIONS, PATH
+from keras_unet.data.folder import read_folder
 from keras_unet.files.reading import read_labels
 
 pytestmark = pytest.mark.core
@@ -125,7 +127,9 @@ def test_train_and_evaluate_share_the_options_of_data():
     for command in ("train", "evaluate"):
         output = invoke(command, "--help")
         for option in DATA_OPTIONS:
-            assert f"--{option.name}" in output
+            assert f"--{option.name.replace('_', '-')}" in output
+    options = {option.name for option in (PATH, *DATA_OPTIONS)}
+    assert set(inspect.signature(read_folder).parameters) - {"images"} <= options
 
 
 def test_info_knows_the_paper_network():

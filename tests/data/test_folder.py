@@ -245,6 +245,12 @@ class TestFiles:
         image = read_folder(folder, axes="YXC", channel="2,1")[0].image
         np.testing.assert_array_equal(image, stored[..., ::-1])
 
+    def test_too_many_pixels(self, folder):
+        fill(folder, a=BINARY)
+        assert len(read_folder(folder, max_pixels=12)) == 1
+        with pytest.raises(ValueError, match="the limit is 11"):
+            read_folder(folder, max_pixels=11)
+
     def test_an_image_and_its_mask(self, folder):
         fill(folder, a=BINARY)
         image, mask = folder / "images" / "a.png", folder / "masks" / "a.png"

@@ -178,8 +178,8 @@ def test_tracking_without_markers(tracking):
 ILL_CASES = {
     "measures": ({"measures": "best"}, {}, "measures must be one of"),
     "no instances": ({"measures": "instances"}, {"kind": "classes"}, "'a' has no instances"),
-    "border": ({"border": 3}, {}, "border belongs to --measures tracking"),
-    "options of a model": ({"tta": "d4"}, {}, "found is no run folder: tta cannot"),
+    "border": ({"border": 3}, {}, "belongs to the measures of tracking, not of"),
+    "options of a model": ({"tta": "d4"}, {}, "found is no run folder; tta cannot"),
     "kind": ({"predictions": "greys"}, {}, "predictions must be one of"),
 }
 
@@ -195,7 +195,7 @@ def test_errors(case, folder):
 def test_options_of_predictions_with_a_run(folder):
     write(folder / "run" / "recipe.yaml.png", CELLS)
     (folder / "run" / "segmenter.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"run is a run folder.*: threshold, membrane cannot"):
+    with pytest.raises(ValueError, match=r"run is a run folder.*; threshold, membrane cannot"):
         evaluate(folder / "run", DataSet(folder, kind="instances"), threshold=0.3, membrane=True)
 
 

@@ -73,7 +73,7 @@ def test_ill_runs(tmp_path, changes, message):
 
 
 def test_nothing_to_resume(tmp_path):
-    with pytest.raises(ValueError, match="has no checkpoint to resume"):
+    with pytest.raises(ValueError, match="has no checkpoint to go on from"):
         open_run(tmp_path, RECIPE, "abc", resume=True)
 
 

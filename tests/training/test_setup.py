@@ -93,7 +93,7 @@ def test_objects_that_the_grid_cannot_show(caplog):
     ids[18, 20] = 3
     lost = Sample(SAMPLES[0].image, ids)
     Setup.check(TINY.replace(images={"resolution": 0.25}), [lost], [])
-    assert "1 of 3 objects vanish at resolution=0.25" in caplog.text
+    assert "1 of 3 objects vanish at resolution 0.25" in caplog.text
     dots = Sample(SAMPLES[0].image, 3 * (ids == 3))
     with pytest.raises(ValueError, match="is annotated as foreground"):
         Setup.check(TINY.replace(images={"resolution": 0.25}), [dots], [])
@@ -106,6 +106,26 @@ def test_number_of_classes_is_counted():
     assert Setup.check(TINY, [semantic], []).target.num_outputs == 3
     four = TINY.replace(target={"num_classes": 4})
     assert Setup.check(four, [semantic], []).target.num_outputs == 4
+
+
+def test_a_class_that_only_held_out_images_have_is_a_class(caplog):
+    two, three = np.zeros((20, 24), int), np.zeros((20, 24), int)
+    two[4:9, 5:9], three[4:9, 5:9] = 1, 2
+    image = SAMPLES[0].image
+    held_out = [Sample(image, classes=three, name="b")]
+    setup = Setup.check(TINY, [Sample(image, classes=two)], held_out)
+    assert setup.target.num_outputs == 3
+    assert setup.table.pixels == (480 - 20, 20, 0)
+    assert "class 2 does not occur in the training samples" in caplog.text
+    with pytest.raises(ValueError, match=r"^validation sample 0 \(b\): classes must be 0\.\.1"):
+        Setup.check(TINY.replace(target={"num_classes": 2}), [SAMPLES[1]], held_out)
+
+
+def test_a_class_that_a_coarse_grid_loses_is_a_class():
+    classes = np.zeros((20, 24), int)
+    classes[4:9, 5:9], classes[15, 15] = 1, 2
+    recipe = TINY.replace(images={"resolution": 0.25})
+    assert Setup.check(recipe, [Sample(SAMPLES[0].image, classes=classes)], []).table.pixels[2] == 0
 
 
 def test_batch_norm_with_few_tiles_warns(caplog):

@@ -176,8 +176,8 @@ class Segmenter(TileRunner):
         """Arguments of `data.read_image` that give what the network takes.
 
         Args:
-            channel: Goes before the `channel` of `reading`. Defaults to None, that one.
-            channels: Goes before the `channels` of `reading`. Defaults to None: that one, else grey
+            channel: In place of the `channel` of `reading`. Defaults to None, that one.
+            channels: In place of the `channels` of `reading`. Defaults to None: that one, else grey
                 or RGB where the network takes it.
 
         Returns:

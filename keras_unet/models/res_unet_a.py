@@ -56,9 +56,8 @@ class ResUNetA(SegmentationModel):
     predicts the distance of every pixel to the edge of its object from the decoder's features
     (before the pyramid pooling, as released), one the boundaries from the pooled features and the
     distances, and the segmentation sees the pooled features, boundaries and distances. The model
-    itself gives the segmentation alone; `training_model()` gives all three side by
-    side, for a target that learns them, and `multitask_model()` also the colours, for a training of
-    your own.
+    itself gives the segmentation alone. `training_model()` gives all three side by side, for a
+    target that learns them; `multitask_model()` also gives the colours, for your own training.
 
     Args:
         input_shape: See `SegmentationModel`. Defaults to `(None, None, 3)`.
@@ -71,8 +70,8 @@ class ResUNetA(SegmentationModel):
             Defaults to 256, the paper's tile.
         margin: Context in pixels on each side that tiles see around what they write, a multiple of
             `window`; None for all that the network could read, so that tiles agree with a single
-            pass exactly. Hardly anything comes from that far, and it would be most of the work: the
-            default is 256.
+            pass exactly. Pixels that far away have hardly any influence, and reading them would be
+            most of the work. Defaults to 256.
         multitask: Whether there are heads for boundaries, distances and colours. Defaults to False.
         num_classes, activation, dtype, name, trainable: See `SegmentationModel`.
 

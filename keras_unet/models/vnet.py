@@ -49,8 +49,8 @@ class VNet(SegmentationModel):
             in the paper. See `UNet`.
         margin: Context in voxels on each side that tiles see around what they write, a multiple of
             `2**depth`; None for all that the network could read, 288 voxels with the defaults, so
-            that tiles agree with a single pass exactly. Hardly anything comes from that far, and it
-            would be most of the work: the default is 32.
+            that tiles agree with a single pass exactly. Voxels that far away have hardly any
+            influence, and reading them would be most of the work. Defaults to 32.
         num_classes, dtype, name, trainable: See `SegmentationModel`.
 
     Attributes:

@@ -231,7 +231,7 @@ class RestClient(Client):
         return self._base if self.label is None else f"{self._base}/labels/{quote(self.label, '')}"
 
     def status(self) -> dict[int, str]:
-        """State by version."""
+        """The state of every version of the model: version -> state."""
         rows = self._call("GET", self._base)["model_version_status"]
         return {int(row["version"]): row["state"] for row in rows}
 
@@ -325,7 +325,7 @@ class GrpcClient(Client):
         return {name: self._tf.make_ndarray(value) for name, value in response.outputs.items()}
 
     def status(self) -> dict[int, str]:
-        """State by version."""
+        """The state of every version of the model: version -> state."""
         request = self._status_request()
         request.model_spec.name = self.model
         response = self._call(self._models.GetModelStatus, request)

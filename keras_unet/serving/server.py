@@ -29,7 +29,7 @@ class Server:
     """Loads models and answers until it is stopped; also a context manager.
 
     Args:
-        options: What, where and how much.
+        options: What is served and where, and the limits of a request.
 
     Raises:
         ImportError: If the extra `serving` is not installed.
@@ -135,7 +135,7 @@ class Server:
         self.stop()
 
     def run(self) -> None:
-        """Serves until SIGTERM or SIGINT; for the main thread."""
+        """Serves until SIGTERM or SIGINT arrives; call it in the main thread."""
         asked = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: asked.set())

@@ -21,7 +21,7 @@ def make_strategy(
 ) -> tf.distribute.Strategy | None:
     """Makes a distribution strategy by its name; the same one for the same devices.
 
-    The model, its optimiser and its metrics are created under `strategy.scope()`; each step's
+    The model, its optimizer and its metrics are created under `strategy.scope()`; each step's
     batch is divided among the devices, so the batch size is the *global* one, and with this
     package's losses the gradients are those of one device with that batch.
 
@@ -88,7 +88,7 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 
 
 def strategy_scope(strategy: tf.distribute.Strategy | str | None) -> AbstractContextManager:
-    """The scope to create model, optimiser and metrics in; does nothing for the default.
+    """The scope to create model, optimizer and metrics in; does nothing for the default.
 
     Args:
         strategy: A strategy, a name for `make_strategy`, or None.

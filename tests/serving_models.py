@@ -14,6 +14,7 @@ CLASS_NAMES = ["background", "cell"]
 ABOUT = {
     "class_names": CLASS_NAMES,
     "channels": 1,
+    "max_pixels": 2_000_000,
     "normalization": {"mode": "none"},
     "target": {"name": "classes", "config": {"min_size": 3}},
 }

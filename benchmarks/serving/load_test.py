@@ -155,6 +155,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15, help="a measurement (default 15)")
     parser.add_argument("--quick", action="store_true", help="2 users, 4 requests of 64 pixels")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="a long run instead")
+    parser.add_argument("--pause", type=float, default=0.2, help="of each user of a soak, seconds")
     parser.add_argument("--out", type=Path, help="also write JSON")
     found = parser.parse_args(arguments)
     if found.quick:
@@ -192,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with server(given) as addresses, RestClient(given.base.name, addresses[0]) as client:
             channels = client.metadata()["channels"]
         image = image_of(given.sizes[0], channels)
-        found = SoakRun(folders[max(folders)], given.soak, image).run()
+        found = SoakRun(folders[max(folders)], given.soak, image, given.pause).run()
         if given.out:
             given.out.write_text(json.dumps(asdict(found), indent=1) + "\n")
         return 0 if report(found) else 1

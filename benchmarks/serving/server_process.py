@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MEBIBYTE = 2**20
 
 
@@ -28,7 +28,7 @@ class ServerProcess:
     def __init__(self, base: Path, rest_port: int = 0, grpc_port: int = 0) -> None:
         self.base = base
         self._log = Path(tempfile.mkstemp(prefix="serve-", suffix=".jsonl")[1])
-        command = [sys.executable, "-m", "keras_unet.cli", "serve", str(base)]
+        command = [sys.executable, "-m", "keras_unet.commands.app", "serve", str(base)]
         ports = [
             "--rest-port",
             str(rest_port),

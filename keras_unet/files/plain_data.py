@@ -35,12 +35,12 @@ def read_plain(path: Path) -> Any:
         data = file.read(MOST_BYTES + 1)
     try:
         text = data.decode("utf-8-sig")
-        return (parse_json if path.suffix.lower() == ".json" else parse_yaml)(text)
+        return (parse_json_text if path.suffix.lower() == ".json" else parse_yaml)(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def parse_json(text: str, largest: int | None = MOST_BYTES) -> Any:
+def parse_json_text(text: str, largest: int | None = MOST_BYTES) -> Any:
     """The plain values of a JSON text.
 
     Args:

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST contract: JSON to arrays and back, errors and their codes. NumPy only.
+"""TensorFlow Serving's REST contract: reading JSON, writing answers, errors and codes. NumPy only.
 
 Source: tensorflow/serving, `g3doc/api_rest.md` and `util/json_tensor.cc`.
 """
@@ -6,11 +6,11 @@ Source: tensorflow/serving, `g3doc/api_rest.md` and `util/json_tensor.cc`.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
+import reprlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,9 @@ HTTP_STATUS = {
 MAX_DEPTH = 32
 """Nested JSON lists and objects that a request may have; an image with its batch needs six."""
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
-_KINDS = {"f": "float", "i": "int", "u": "unsigned int", "b": "bool", "S": "string"}
+_PIECE = 2**20
+_STEPS = np.zeros(256, np.int8)
+_STEPS[[ord("["), ord("{")]], _STEPS[[ord("]"), ord("}")]] = 1, -1
 
 
 class ServingError(Exception):
@@ -85,31 +87,50 @@ class TensorSpec:
         """Whether its values are byte strings."""
         return self.dtype is not None and self.dtype.kind == "S"
 
-    def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape fits."""
+    @property
+    def sizes(self) -> str:
+        """The shape in words."""
         if self.shape is None:
-            return True
-        if len(shape) != len(self.shape):
-            return False
-        return all(own in (None, size) for own, size in zip(self.shape, shape, strict=True))
+            return "any shape"
+        return str([size if size is not None else "?" for size in self.shape])
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises INVALID_ARGUMENT if an array of this shape does not fit the input `name`."""
+        fits = self.shape is None or (
+            len(shape) == len(self.shape)
+            and all(own in (None, size) for own, size in zip(self.shape, shape, strict=True))
+        )
+        if not fits:
+            raise invalid(f"Input {name!r}: expected shape {self.sizes}. Received: {list(shape)}")
 
 
-def inflate(body: bytes, limit: int) -> bytes | None:
+def inflate(body: bytes, limit: int, take: Callable[[int], object]) -> bytes | None:
     """The content of a gzip body, or None if it is larger than `limit` bytes.
 
+    Args:
+        body: What was sent.
+        limit: Largest content.
+        take: Called with the size of every piece before the next one is unpacked.
+
     Raises:
-        ServingError: INVALID_ARGUMENT, if it is not gzip or ends too early.
+        ServingError: INVALID_ARGUMENT, if it is not gzip or ends too early; what `take` raises.
     """
     inflater = zlib.decompressobj(wbits=31)
-    try:
-        found = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise invalid(f"The body is not gzip: {error}") from None
-    if len(found) > limit:
-        return None
-    if not inflater.eof:
-        raise invalid("The gzip body ends too early")
-    return found
+    found = bytearray()
+    packed: bytes = body
+    while not inflater.eof:
+        try:
+            piece = inflater.decompress(packed, min(_PIECE, limit + 1 - len(found)))
+        except zlib.error as error:
+            raise invalid(f"The body is not gzip: {error}") from None
+        packed = inflater.unconsumed_tail
+        if len(found) + len(piece) > limit:
+            return None
+        if not piece and not inflater.eof:
+            raise invalid("The gzip body ends too early")
+        take(len(piece))
+        found += piece
+    return bytes(found)
 
 
 def parse_json(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
@@ -130,20 +151,21 @@ def parse_json(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
         text = body.decode("utf-8").lstrip("\ufeff \t\r\n")
         document, _ = json.JSONDecoder().raw_decode(text)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise invalid(f"JSON Parse error: {_short(error)}") from None
+        raise invalid(f"JSON Parse error: {short(error)}") from None
     if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {_short(document)} is not object")
+        raise invalid(f"JSON Value: {short(document)} is not object")
     return document
 
 
 def _depth(body: bytes) -> int:
-    """Deepest nesting, found without recursion and in linear time."""
+    """Deepest nesting, found without recursion, in linear time and little memory."""
     characters = np.frombuffer(_STRING.sub(b'""', body), np.uint8)
-    steps = np.zeros(characters.size, np.int8)
-    steps[(characters == ord("[")) | (characters == ord("{"))] = 1
-    steps[(characters == ord("]")) | (characters == ord("}"))] = -1
-    steps = steps[steps != 0]
-    return int(np.cumsum(steps, dtype=np.int64).max()) if steps.size else 0
+    level = deepest = 0
+    for start in range(0, characters.size, _PIECE):
+        steps = _STEPS[characters[start : start + _PIECE]]
+        levels = level + np.cumsum(steps, dtype=np.int32)
+        level, deepest = int(levels[-1]), max(deepest, int(levels.max()))
+    return deepest
 
 
 def signature_name_of(document: Mapping[str, Any]) -> str:
@@ -152,144 +174,6 @@ def signature_name_of(document: Mapping[str, Any]) -> str:
     if not isinstance(name, str):
         raise invalid("'signature_name' key must be a string value.")
     return name or "serving_default"
-
-
-def request_arrays(
-    document: Mapping[str, Any], specs: Mapping[str, TensorSpec]
-) -> tuple[dict[str, np.ndarray], bool]:
-    """The inputs of a request.
-
-    Args:
-        document: The request: `instances` (row format) or `inputs` (column format).
-        specs: The signature's inputs.
-
-    Returns:
-        Arrays by input name, and whether the request is in row format.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT, if the values do not fit.
-    """
-    row = "instances" in document
-    if row and "inputs" in document:
-        raise invalid("Not formatted correctly: expecting only one of 'inputs' and 'instances'")
-    if not row and "inputs" not in document:
-        raise invalid("Missing 'inputs' or 'instances' key")
-    if row:
-        return _from_rows(document["instances"], specs), True
-    return _from_columns(document["inputs"], specs), False
-
-
-def _from_rows(rows: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarray]:
-    if not isinstance(rows, list):
-        raise invalid("'instances' must be an array (list) of values")
-    if not rows:
-        raise invalid("No values in 'instances' array.")
-    named = _is_named(rows[0])
-    if any(_is_named(one) is not named for one in rows):
-        raise invalid("'instances' mixes objects with named inputs and plain values")
-    if not named:
-        if len(specs) != 1:
-            raise invalid(
-                "'instances' is a plain list, but expecting objects with the inputs "
-                f"{braced(specs)}"
-            )
-        [(name, spec)] = specs.items()
-        return {name: _stack(name, [_array(one, name, spec) for one in rows])}
-    for one in rows:
-        if set(one) != set(specs):
-            raise invalid(
-                f"Failed to process element of 'instances' list. Expecting the inputs "
-                f"{braced(specs)}. Received: {braced(one)}"
-            )
-    return {
-        name: _stack(name, [_array(one[name], name, spec) for one in rows])
-        for name, spec in specs.items()
-    }
-
-
-def _from_columns(inputs: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarray]:
-    if not _is_named(inputs):
-        if len(specs) != 1:
-            raise invalid(f"'inputs' is a plain value, but expecting the inputs {braced(specs)}")
-        [(name, spec)] = specs.items()
-        return {name: _array(inputs, name, spec)}
-    for name in specs:
-        if name not in inputs:
-            raise invalid(f"Missing named input: {name} in 'inputs' object.")
-    return {name: _array(inputs[name], name, spec) for name, spec in specs.items()}
-
-
-def _is_named(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) != {"b64"}
-
-
-def _stack(name: str, arrays: list[np.ndarray]) -> np.ndarray:
-    for one in arrays[1:]:
-        if one.shape != arrays[0].shape:
-            raise invalid(
-                f"Input {name!r}: Expecting tensor size: {arrays[0].size} but got: {one.size} "
-                f"(shapes {arrays[0].shape} and {one.shape})"
-            )
-    return np.stack(arrays)
-
-
-def _array(value: Any, name: str, spec: TensorSpec) -> np.ndarray:
-    if spec.dtype is None:
-        raise ServingError("UNIMPLEMENTED", f"Input {name!r}: {spec.type_name} is not supported")
-    if spec.is_string:
-        return _strings(value, name)
-    try:
-        found = np.array(value)
-    except (ValueError, TypeError, OverflowError):
-        raise invalid(
-            f"Input {name!r}: lists of unequal sizes. Received: {_short(value)}"
-        ) from None
-    wanted = spec.dtype
-    if found.dtype.kind == "O" and wanted.kind == "f" and _all_numbers(found):
-        found = found.astype(np.float64)  # whole numbers beyond 64 bits
-    allowed = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}[wanted.kind]
-    if found.size and found.dtype.kind not in allowed:
-        raise invalid(
-            f"Input {name!r}: JSON Value: {_short(value)} is not of expected type: "
-            f"{_KINDS[wanted.kind]}"
-        )
-    if found.size and wanted.kind in "iu":
-        limits = np.iinfo(wanted)
-        if int(found.min()) < limits.min or int(found.max()) > limits.max:
-            raise invalid(
-                f"Input {name!r}: values must be in {limits.min}..{limits.max} for {wanted}. "
-                f"Received: {found.min()}..{found.max()}"
-            )
-    with np.errstate(over="ignore"):  # beyond float32 is infinity
-        return found.astype(wanted)
-
-
-def _all_numbers(found: np.ndarray) -> bool:
-    return all(type(one) in (int, float) and abs(one) < 1e308 for one in found.ravel())
-
-
-def _strings(value: Any, name: str) -> np.ndarray:
-    try:
-        result = np.array(value, object)
-        ragged = result.size > 0 and isinstance(result.flat[0], list)
-    except ValueError:
-        ragged = True
-    if ragged:
-        raise invalid(f"Input {name!r}: lists of unequal sizes. Received: {_short(value)}")
-    for index, one in enumerate(result.flat):
-        result.flat[index] = _bytes(one, name)
-    return result
-
-
-def _bytes(value: Any, name: str) -> bytes:
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
-        try:
-            return base64.b64decode(value["b64"].encode("ascii"), validate=True)
-        except (binascii.Error, UnicodeEncodeError, ValueError):
-            raise invalid(f"Input {name!r}: Unable to base64 decode (standard alphabet)") from None
-    raise invalid(f"Input {name!r}: JSON Value: {_short(value)} is not of expected type: string")
 
 
 def response_document(outputs: Mapping[str, np.ndarray], row: bool) -> str:
@@ -351,6 +235,11 @@ def braced(names: Any) -> str:
     return "{" + ",".join(sorted(map(str, names))) + "}"
 
 
-def _short(value: Any) -> str:
-    text = str(value) if isinstance(value, Exception) else repr(value)[:200]
+def short(value: Any) -> str:
+    """A value or an error's message in at most 100 characters; a large one costs no more."""
+    text = str(value)[:200] if isinstance(value, Exception) else _brief.repr(value)
     return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxlong = _brief.maxother = 100

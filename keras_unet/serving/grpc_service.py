@@ -40,9 +40,12 @@ def shorten(message: str) -> str:
 class _Answering:
     """Counts a call and turns errors into statuses."""
 
-    def __init__(self, store: ModelStore, metrics: Metrics) -> None:
+    def __init__(
+        self, store: ModelStore, metrics: Metrics, on_end: Callable[[], object] = lambda: None
+    ) -> None:
         self._store = store
         self._metrics = metrics
+        self._on_end = on_end
 
     def _answer(
         self, context: grpc.ServicerContext, method: str, work: Callable[[Request], Any]
@@ -55,6 +58,8 @@ class _Answering:
         except Exception:
             log.exception("internal error")
             context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log tells more")
+        finally:
+            self._on_end()
 
     def _resolve(self, spec: Any, seen: Request) -> tuple[int, LoadedModel]:
         if not spec.name:
@@ -80,20 +85,27 @@ class PredictionService(_Answering, prediction_service_pb2_grpc.PredictionServic
         metrics: Where calls are counted.
         max_bytes: Largest input tensor.
         tensor_content: Whether outputs are packed as bytes, in place of typed fields.
+        on_end: Called when a call has ended.
     """
 
     def __init__(
-        self, store: ModelStore, metrics: Metrics, max_bytes: int, tensor_content: bool = False
+        self,
+        store: ModelStore,
+        metrics: Metrics,
+        max_bytes: int,
+        tensor_content: bool = False,
+        on_end: Callable[[], object] = lambda: None,
     ) -> None:
-        super().__init__(store, metrics)
+        super().__init__(store, metrics, on_end)
         self._max_bytes = max_bytes
         self._tensor_content = tensor_content
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Runs a signature."""
-        return self._answer(context, "predict", lambda seen: self._predict(request, seen))
+        return self._answer(context, "predict", lambda seen: self._predict(request, seen, context))
 
-    def _predict(self, request: Any, seen: Request) -> Any:
+    def _predict(self, request: Any, seen: Request, context: grpc.ServicerContext) -> Any:
+        _check_wanted(context)
         number, model = self._resolve(request.model_spec, seen)
         signature = request.model_spec.signature_name or "serving_default"
         if signature not in model.inputs:
@@ -108,7 +120,9 @@ class PredictionService(_Answering, prediction_service_pb2_grpc.PredictionServic
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = number
         response.model_spec.signature_name = signature
-        for name, array in model.predict(signature, inputs, wanted).items():
+        found = model.predict(signature, inputs, wanted, lambda: _check_wanted(context))
+        _check_wanted(context)
+        for name, array in found.items():
             write_tensor(array, response.outputs[name], self._tensor_content)
         return response
 
@@ -162,6 +176,15 @@ class ModelService(_Answering, model_service_pb2_grpc.ModelServiceServicer):
             raise ServingError("UNIMPLEMENTED", "edit the model.config file; it is watched")
 
         return self._answer(context, "reload", refuse)
+
+
+def _check_wanted(context: grpc.ServicerContext) -> None:
+    """Raises if nobody waits for the answer any more; called before every picture."""
+    left = context.time_remaining()
+    if left is not None and left <= 0:
+        raise ServingError("DEADLINE_EXCEEDED", "the deadline of the call is over")
+    if not context.is_active():
+        raise ServingError("CANCELLED", "the client has gone")
 
 
 def _check_inputs(sent: set[str], wanted: set[str]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_unet.serving.contract import ServingError, invalid
-from keras_unet.serving.loading import LoadedModel, release_memory
+from keras_unet.serving.loading import LoadedModel
+from keras_unet.serving.memory import release_memory
 
 log = logging.getLogger("keras_unet.serving")
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -208,11 +209,11 @@ class ModelStore:
         self._thread = threading.Thread(target=self._watch, name="models", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Stops watching."""
+    def close(self, seconds: float = 1.0) -> None:
+        """Stops watching; a version that is being loaded is waited for so long."""
         self._stop.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._poll_seconds):

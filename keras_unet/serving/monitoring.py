@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -95,6 +96,9 @@ class Metrics:
             request.code = error.code
             request.extra["error"] = error.message[:300]
             raise
+        except asyncio.CancelledError:
+            request.code = "CANCELLED"
+            raise
         except BaseException as error:
             request.code = "INTERNAL"
             request.extra["error"] = repr(error)[:300]
@@ -105,7 +109,11 @@ class Metrics:
             self._requests.labels(*labels, request.code).inc()
             self._seconds.labels(*labels).observe(seconds)
             about = {key: value for key, value in vars(request).items() if key != "extra"}
-            log.info("request", extra={**about, **request.extra, "seconds": round(seconds, 6)})
+            # That a client has gone is no event: a client can do it as often as it likes.
+            level = logging.DEBUG if request.code == "CANCELLED" else logging.INFO
+            log.log(
+                level, "request", extra={**about, **request.extra, "seconds": round(seconds, 6)}
+            )
 
     def text(self) -> bytes:
         """The metrics in Prometheus's text format."""

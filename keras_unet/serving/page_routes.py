@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ def config(store: ModelStore) -> dict[str, Any]:
     }
 
 
-def segment(store: ModelStore, contents: bytes) -> bytes:
+def segment(
+    store: ModelStore, contents: bytes, check: Callable[[], object] = lambda: None
+) -> bytes:
     """Classes and objects of a picture file, as `Segmenter.predict` finds them.
 
     The signature `segment_bytes` answers classes only; objects that touch, and the target's
@@ -57,6 +60,7 @@ def segment(store: ModelStore, contents: bytes) -> bytes:
     Args:
         store: The models.
         contents: A PNG, JPEG, BMP, GIF or WebP file.
+        check: As in `LoadedModel.predict`.
 
     Returns:
         An RGB PNG of the image's size: red and green are the object's number (low byte, high
@@ -71,6 +75,7 @@ def segment(store: ModelStore, contents: bytes) -> bytes:
     from keras_unet import targets
     from keras_unet.export.graph_decoding import decode_picture
     from keras_unet.inference.preparation import finish
+    from keras_unet.serving.loading import plain_message
 
     _, model, about = _shown(store)
     try:
@@ -78,12 +83,14 @@ def segment(store: ModelStore, contents: bytes) -> bytes:
             tf.constant(contents), about["channels"], about.get("max_pixels", 2**26)
         )
     except tf.errors.OpError as error:
-        raise invalid(error.message) from None
+        raise invalid(plain_message(error.message)) from None
     is_unit = about["normalization"]["mode"] == "unit"
     images = values.numpy()[None].astype(np.float32)
     if is_unit:
         images = (images / np.float64(peak)).astype(np.float32)
-    probabilities = model.predict("serving_default", {"images": images})["probabilities"][0]
+    answer = model.predict("serving_default", {"images": images}, check=check)
+    probabilities = answer["probabilities"][0]
+    check()
     target = targets.create(about["target"]["name"], **about["target"]["config"])
     found = finish(target, probabilities)
     if found.instances.max(initial=0) > MAX_OBJECTS:

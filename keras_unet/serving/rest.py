@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
 
 from keras_unet.serving import contract, page_routes as page_routes
 from keras_unet.serving.contract import ServingError
+from keras_unet.serving.json_arrays import request_arrays
+from keras_unet.serving.origins import Origins
+from keras_unet.serving.places import Places
 from keras_unet.serving.rest_paths import (
     BadVersion,
     Target,
@@ -20,6 +24,7 @@ from keras_unet.serving.rest_paths import (
     parse_path,
     status_document,
 )
+from keras_unet.serving.rest_work import HeaderTimes, Work
 
 if TYPE_CHECKING:
     from keras_unet.serving.models import ModelStore
@@ -27,7 +32,6 @@ if TYPE_CHECKING:
     from keras_unet.serving.options import ServerOptions
 
 log = logging.getLogger("keras_unet.serving")
-T = TypeVar("T")
 
 
 class RestInterface:
@@ -38,18 +42,26 @@ class RestInterface:
         metrics: Where requests are counted.
         executor: Threads that read, predict and write.
         options: What a request may cost, and whether the page is shown at `/`.
+        on_free: Called when a request has ended.
     """
 
     def __init__(
-        self, store: ModelStore, metrics: Metrics, executor: Executor, options: ServerOptions
+        self,
+        store: ModelStore,
+        metrics: Metrics,
+        executor: Executor,
+        options: ServerOptions,
+        on_free: Callable[[], object] = lambda: None,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._executor = executor
         self._options = options
-        self._pending = 0
+        self._origins = Origins(options.host, options.allow_hosts)
+        self._headers = HeaderTimes(options.header_seconds)
+        self.places = Places(options.max_pending, options.max_body_bytes, on_free)
         self.stopping = False
-        self.application = web.Application(client_max_size=options.max_request_bytes)
+        self.application = web.Application(middlewares=[self._first])
         router = self.application.router
         router.add_get("/healthz", self._health)
         router.add_get("/monitoring/prometheus/metrics", self._prometheus)
@@ -59,6 +71,20 @@ class RestInterface:
             router.add_get(r"/{file:[a-z_]*(\.[a-z]+)?}", self._page_file)
         router.add_route("*", "/{path:.*}", self._interface)
 
+    def connection(self, handler: RequestHandler) -> RequestHandler:
+        """A new connection: what handles it, which is closed if no header comes."""
+        self._headers.begin(handler)
+        return handler
+
+    @web.middleware
+    async def _first(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._headers.end(request.protocol)
+        refusal = self._origins.refusal(request)
+        if refusal:
+            log.debug("refused", extra={"error": refusal})
+            return web.json_response({"error": refusal}, status=403)
+        return await handler(request)
+
     async def _health(self, _: web.Request) -> web.Response:
         ready = self._store.ready and not self.stopping
         return _json({"ready": ready}, 200 if ready else 503)
@@ -66,20 +92,22 @@ class RestInterface:
     async def _prometheus(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
 
-    async def _page_config(self, _: web.Request) -> web.Response:
-        try:
-            config = await self._work(lambda: page_routes.config(self._store))
-        except ServingError as error:
-            return _failed(error)
-        return _json(config, headers=page_routes.HEADERS)
+    async def _page_config(self, request: web.Request) -> web.StreamResponse:
+        async def answer(seen: Request, work: Work) -> web.Response:
+            config = await work.run(lambda: page_routes.config(self._store))
+            return _json(config, headers=page_routes.HEADERS)
 
-    async def _page_segment(self, request: web.Request) -> web.Response:
-        async def answer(seen: Request) -> web.Response:
-            body = await self._body(request)
-            found = await self._work(lambda: page_routes.segment(self._store, body))
+        return await self._answer(request, "page", answer)
+
+    async def _page_segment(self, request: web.Request) -> web.StreamResponse:
+        async def answer(seen: Request, work: Work) -> web.Response:
+            body = await work.body()
+            found = await work.run(
+                lambda: page_routes.segment(self._store, body, work.patience.check)
+            )
             return web.Response(body=found, content_type="image/png")
 
-        return await self._answer("page", answer)
+        return await self._answer(request, "page", answer)
 
     async def _page_file(self, request: web.Request) -> web.StreamResponse:
         file = page_routes.find(request.match_info["file"])
@@ -87,73 +115,52 @@ class RestInterface:
             return web.Response(status=404)
         return web.FileResponse(file, headers=page_routes.HEADERS)
 
-    async def _interface(self, request: web.Request) -> web.Response:
+    async def _interface(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if not path.lower().startswith("/v1/"):
             return web.Response(status=404)
 
-        async def answer(seen: Request) -> web.Response:
+        async def answer(seen: Request, work: Work) -> web.Response:
             target = parse_path(request.method, path)
             seen.method = target.method
             if target.method in ("status", "metadata"):
-                text = await self._work(lambda: self._describe(target, seen))
+                text = await work.run(lambda: self._describe(target, seen))
             else:
-                body = await self._body(request)
-                text = await self._work(lambda: self._predict(target, body, seen))
+                body = await work.body()
+                check = work.patience.check
+                text = await work.run(lambda: self._predict(target, body, seen, check))
             return web.Response(text=text, content_type="application/json")
 
-        return await self._answer("malformed", answer)
+        return await self._answer(request, "malformed", answer)
 
     async def _answer(
-        self, method: str, work: Callable[[Request], Awaitable[web.Response]]
-    ) -> web.Response:
-        """Counts a request and turns errors into answers."""
+        self,
+        request: web.Request,
+        method: str,
+        answer: Callable[[Request, Work], Awaitable[web.Response]],
+    ) -> web.StreamResponse:
+        """Counts a request from its header on, turns errors into answers, and sends them."""
         try:
             with self._metrics.observe("rest", method) as seen:
-                return await work(seen)
+                place = self.places.enter()
+                try:
+                    work = Work(request, place, self._executor, self._options)
+                    return await work.send(await answer(seen, work))
+                finally:
+                    place.leave()
         except BadVersion:
             return web.Response(status=400)
         except ServingError as error:
-            return _failed(error)
-        except web.HTTPException as error:
-            return _json({"error": error.reason}, error.status)
+            response = _failed(error)
+            if response.status == 408:  # what may still come of the body is not waited for
+                response.force_close()
+                await response.prepare(request)
+                await response.write_eof()
+                request.protocol.force_close()
+            return response
         except Exception:
             log.exception("internal error")
             return _failed(ServingError("INTERNAL", "internal error; the server's log tells more"))
-
-    async def _body(self, request: web.Request) -> bytes:
-        limit = self._options.max_request_bytes
-        too_large = web.HTTPRequestEntityTooLarge(
-            limit, 0, reason=f"The request is larger than {limit} bytes"
-        )
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise too_large from None
-        if request.headers.get("Content-Encoding", "").lower() != "gzip":
-            return body
-        inflated = await self._work(lambda: contract.inflate(body, limit))
-        if inflated is None:
-            raise too_large
-        return inflated
-
-    async def _work(self, function: Callable[[], T]) -> T:
-        """Runs in a thread; refuses when too many requests wait."""
-        if self._pending >= self._options.max_pending:
-            raise ServingError("UNAVAILABLE", f"{self._pending} requests are waiting; try again")
-        self._pending += 1
-        work = asyncio.get_running_loop().run_in_executor(self._executor, function)
-        work.add_done_callback(self._one_less)
-        try:
-            return await asyncio.wait_for(asyncio.shield(work), self._options.timeout_seconds)
-        except asyncio.TimeoutError:
-            message = f"The request took longer than {self._options.timeout_seconds} seconds"
-            raise ServingError("DEADLINE_EXCEEDED", message) from None
-
-    def _one_less(self, work: asyncio.Future) -> None:
-        self._pending -= 1
-        if not work.cancelled():
-            work.exception()  # it may be that nobody waits any more
 
     def _describe(self, target: Target, seen: Request) -> str:
         if target.method == "status":  # a label is ignored: all versions are listed
@@ -164,7 +171,9 @@ class RestInterface:
         seen.model, seen.version = target.name, number
         return metadata_document(target.name, number, model)
 
-    def _predict(self, target: Target, body: bytes, seen: Request) -> str:
+    def _predict(
+        self, target: Target, body: bytes, seen: Request, check: Callable[[], object]
+    ) -> str:
         document = contract.parse_json(body, self._options.max_json_depth)
         signature = contract.signature_name_of(document)
         number, model = self._store.resolve(target.name, target.version, target.label)
@@ -176,9 +185,11 @@ class RestInterface:
                 f'Serving signature name: "{signature}" not found in signature def'
             )
         seen.signature = signature
-        inputs, row = contract.request_arrays(document, model.inputs[signature])
+        inputs, row = request_arrays(document, model.inputs[signature])
         del document, body
-        return contract.response_document(model.predict(signature, inputs), row)
+        found = model.predict(signature, inputs, check=check)
+        check()
+        return contract.response_document(found, row)
 
 
 def _json(
@@ -189,4 +200,5 @@ def _json(
 
 
 def _failed(error: ServingError) -> web.Response:
-    return _json({"error": error.message}, error.http_status)
+    again = {"Retry-After": "1"} if error.http_status == 503 else None
+    return _json({"error": error.message}, error.http_status, again)

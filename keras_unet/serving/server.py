@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import time
+from collections.abc import Callable
 
 from keras_unet._extras import import_extra
 from keras_unet.serving.config_files import find_models
+from keras_unet.serving.executor import DaemonExecutor
+from keras_unet.serving.memory import Trimmer
 from keras_unet.serving.monitoring import JsonFormatter
 from keras_unet.serving.options import ServerOptions
+from keras_unet.serving.ports import Ports, in_url
+from keras_unet.serving.rest_thread import RestThread
 
 log = logging.getLogger("keras_unet.serving")
 
@@ -30,6 +32,7 @@ class Server:
 
     Args:
         options: What is served and where, and the limits of a request.
+        ports: Ports that were taken before. Defaults to None: they are taken when it starts.
 
     Raises:
         ImportError: If the extra `serving` is not installed.
@@ -43,7 +46,7 @@ class Server:
         http://127.0.0.1:...
     """
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, ports: Ports | None = None) -> None:
         require_extra()
         from keras_unet.serving.models import ModelStore
         from keras_unet.serving.monitoring import Metrics
@@ -51,32 +54,49 @@ class Server:
         self.options = options
         self.store = ModelStore(find_models(options.path, options.name), options.poll_seconds)
         self.metrics = Metrics(self.store)
-        self._executor = ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "predict")
-        self._grpc: Any = None
-        self._rest = _RestThread(self)
+        self._memory = Trimmer()
+        self._ports = ports
+        self._rest = RestThread(self.store, self.metrics, options, self._memory.after_request)
         self._started = False
 
     @property
     def rest_url(self) -> str:
         """Address of the REST interface and of the page."""
-        return f"http://{_in_url(self.options.host)}:{self._rest.port}"
+        return f"http://{in_url(self.options.host)}:{self._opened.rest_port}"
 
     @property
     def grpc_target(self) -> str:
         """Address of the gRPC interface."""
-        return f"{_in_url(self.options.host)}:{self.grpc_port}"
+        return f"{in_url(self.options.host)}:{self._opened.grpc_port}"
+
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on that nobody waits for."""
+        return self._ports is not None and self._executor.busy
+
+    @property
+    def _opened(self) -> Ports:
+        if self._ports is None:
+            raise RuntimeError("the server has no ports before start()")
+        return self._ports
+
+    @property
+    def _executor(self) -> DaemonExecutor:
+        return self._opened.executor
 
     def start(self) -> Server:
-        """Loads the models, then opens the ports.
+        """Takes the ports if they are not taken yet, loads the models and answers.
 
         Raises:
-            OSError: If a port is in use.
+            UsageError: If a port is in use.
         """
-        self.store.start()
+        self._ports = self._ports or Ports(self.options)
         self._started = True
         try:
+            self.store.start()
+            self._memory.start()
             self._start_grpc()
-            self._rest.start()
+            self._rest.start(self._opened)
         except BaseException:
             self.stop()
             raise
@@ -84,48 +104,40 @@ class Server:
         return self
 
     def _start_grpc(self) -> None:
-        import grpc
         from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
         from keras_unet.serving.grpc_service import ModelService, PredictionService
 
         options = self.options
-        self._grpc = grpc.server(
-            self._executor,
-            options=[
-                ("grpc.max_receive_message_length", options.max_request_bytes),
-                ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),  # a second server on the port is an error
-            ],
-            maximum_concurrent_rpcs=options.max_pending,
-        )
         prediction = PredictionService(
-            self.store, self.metrics, options.max_request_bytes, options.tensor_content
+            self.store,
+            self.metrics,
+            options.max_request_bytes,
+            options.tensor_content,
+            self._memory.after_request,
         )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
+        server = self._opened.grpc
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
         model = ModelService(self.store, self.metrics)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, self._grpc)
-        address = f"{_in_url(options.host)}:{options.grpc_port}"
-        try:
-            self.grpc_port = self._grpc.add_insecure_port(address)
-        except RuntimeError:
-            self.grpc_port = 0
-        if not self.grpc_port:
-            raise OSError(f"cannot listen on {address}; choose another with --grpc-port")
-        self._grpc.start()
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)
+        server.start()
 
     def stop(self) -> None:
-        """Refuses new requests, lets those that run end, and closes."""
+        """Refuses new requests, lets those that run end for `grace_seconds`, and closes.
+
+        Work that goes on after that is left alone; it does not hold the process.
+        """
         if not self._started:
             return
         self._started = False
         log.info("stopping")
-        ended = self._grpc.stop(self.options.grace_seconds) if self._grpc else None
-        self._rest.stop()
-        if ended:
-            ended.wait()
-        self.store.close()
-        self._executor.shutdown()
+        grace = self.options.grace_seconds
+        end = time.monotonic() + grace + 0.5
+        ended = self._opened.grpc.stop(grace)
+        self._rest.stop(grace)
+        ended.wait(max(0.0, end - time.monotonic()))
+        self.store.close(max(0.1, end - time.monotonic()))
+        self._opened.close()
         log.info("stopped")
 
     def __enter__(self) -> Server:
@@ -134,60 +146,19 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def run(self) -> None:
-        """Serves until SIGTERM or SIGINT arrives; call it in the main thread."""
+    def run(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Serves until SIGTERM or SIGINT arrives; call it in the main thread.
+
+        Args:
+            ready: Called when the ports answer and the signals are minded.
+        """
         asked = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: asked.set())
         with self:
+            ready()
             while not asked.wait(1.0):  # Python handles a signal between two waits
                 pass
-
-
-class _RestThread:
-    """The REST interface with an event loop in a thread of its own."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self.port = 0
-
-    def start(self) -> None:
-        from aiohttp import web
-
-        from keras_unet.serving.rest import RestInterface
-
-        server, options = self._server, self._server.options
-        self._interface = RestInterface(server.store, server.metrics, server._executor, options)
-        self._runner = web.AppRunner(
-            self._interface.application,
-            access_log=None,
-            auto_decompress=False,  # done by the interface, so that a broken body is answered
-            shutdown_timeout=options.grace_seconds,
-        )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rest", daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(options), self._loop).result()
-
-    async def _listen(self, options: ServerOptions) -> None:
-        from aiohttp import web
-
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, options.host, options.rest_port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    def stop(self) -> None:
-        if self._loop is None or self._thread is None:
-            return
-        self._interface.stopping = True
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = None
 
 
 def log_to_stderr(level: str = "INFO") -> None:
@@ -197,7 +168,3 @@ def log_to_stderr(level: str = "INFO") -> None:
     log.handlers = [handler]
     log.setLevel(level.upper())
     log.propagate = False
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -41,6 +41,7 @@ def with_bytes(file: bytes, at: int, value: bytes) -> bytes:
 
 TOP_DOWN = with_bytes(saved("BMP"), 22, struct.pack("<i", -37))
 OPAQUE = np.dstack([IMAGE, np.arange(37 * 52, dtype=np.uint8).reshape(37, 52)])
+DECODES_WEBP = hasattr(tf.raw_ops, "DecodeWebP")
 GOOD = {
     "PNG": saved("PNG"),
     "PNG, 16 bits": cv2.imencode(".png", IMAGE.astype(np.uint16) * 200)[1].tobytes(),
@@ -61,6 +62,8 @@ GOOD = {
 @pytest.mark.parametrize("kind", GOOD)
 def test_sizes_are_those_of_the_decoded_picture(kind):
     file = GOOD[kind]
+    if "WebP" in kind and not DECODES_WEBP:
+        pytest.skip("this release of TensorFlow decodes no WebP")
     assert measure(tf.constant([file]))[0].numpy().tolist() == [37 * 52]
     values, peak = decode(tf.constant(file))
     assert values.shape == IMAGE.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from keras_unet.serving.contract import (
     TensorSpec,
     inflate,
     parse_json,
-    request_arrays,
     response_document,
 )
+from keras_unet.serving.json_arrays import request_arrays
 
 
 def spec(kind, shape=None):
@@ -64,6 +65,12 @@ def test_strings():
         ([1.0], "int32", "not of expected type: int"),
         ([1], "bool", "not of expected type: bool"),
         ([2**31], "int32", "values must be in"),
+        ([10**400], "float32", "not of expected type: float"),
+        ([True], "float32", "not of expected type: float"),
+        ([1, None], "float32", "not of expected type: float"),
+        ([[1], 2], "float32", "unequal sizes"),
+        ([1, [2]], "float32", "not of expected type: float"),
+        ([[[1]], [[1], [2]]], "float32", "Expecting tensor size: 1 but got: 2"),
         ([1], None, "DT_None is not supported"),
     ],
 )
@@ -105,10 +112,44 @@ def test_depth():
 
 
 def test_inflate():
-    packed = gzip.compress(b"x" * 1000)
-    assert inflate(packed, 1000) == b"x" * 1000
-    assert inflate(packed, 999) is None
+    taken = []
+    packed = gzip.compress(b"x" * 3_000_000)
+    assert inflate(packed, 3_000_000, taken.append) == b"x" * 3_000_000
+    assert sum(taken) == 3_000_000
+    assert len(taken) > 2
+    assert inflate(packed, 2_999_999, taken.append) is None
     with pytest.raises(ServingError, match="ends too early"):
-        inflate(packed[:-4], 1000)
+        inflate(packed[:-4], 3_000_000, taken.append)
     with pytest.raises(ServingError, match="not gzip"):
-        inflate(b"text", 1000)
+        inflate(b"text", 1000, taken.append)
+
+
+IMAGES = {"images": spec("float32", (None, None, None, 3))}
+FLAT = list(range(200_000))
+
+
+@pytest.mark.parametrize(
+    ("document", "specs"),
+    [
+        ({"instances": FLAT}, IMAGES),
+        ({"inputs": FLAT}, IMAGES),
+        ({"inputs": {"images": [FLAT]}}, IMAGES),
+        ({"instances": [[FLAT]]}, IMAGES),
+        ({"instances": [{"images": one} for one in FLAT]}, IMAGES),
+        ({"instances": [[[[1] * 3]], FLAT]}, IMAGES),
+        ({"instances": [[[[1] * 3]], [[[1] * 4]]]}, IMAGES),
+        ({"instances": [[[["a" * 100_000] * 3] + [[1] * 3] * 50_000]]}, IMAGES),
+        ({"instances": [[one] for one in FLAT]}, {"x": spec("S", (None,))}),
+        ({"instances": [{"a": 1}] * 200_000}, {"a": spec("int32"), "b": spec("int32")}),
+    ],
+)
+def test_wrong_input_costs_no_arrays(document, specs):
+    """Traced: the list itself is there already, and 16 bytes an item would be a second one."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ServingError, match="INVALID_ARGUMENT") as caught:
+            request_arrays(document, specs)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 200_000
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 400

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -17,8 +22,12 @@ import keras_unet as ku
 from keras_unet.commands import serve as cli_serve
 from keras_unet.commands.app import app
 from keras_unet.serving import server
+from keras_unet.serving.temporary import temporary_folder
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+FREE = ("--rest-port", 0, "--grpc-port", 0)
 
 
 def serve(*arguments):
@@ -30,7 +39,13 @@ def serve(*arguments):
     [
         ((), "serve needs a folder of models"),
         (("models", "--preset", "nuclei"), "serve needs a folder of models"),
-        (("--preset", "nothing"), "nuclei"),
+        (("--preset", "nothing", *FREE), "nuclei"),
+        (("missing", "--max-pixels", "9"), "an exported model has a limit of its own"),
+        (("missing", "--timeout", "0"), "give a larger --timeout"),
+        (("missing", "--max-request-mib", "0"), "give a larger --max-request-mib"),
+        (("missing", "--grace", "-1"), "give a larger --grace"),
+        (("missing", "--rest-port", "70000"), "give a number of 0..65535 for --rest-port"),
+        (("--preset", "nuclei", "--host", "no.such.invalid"), "say --host 127.0.0.1"),
         (("missing",), "serve needs a folder of versions"),
         (("missing", "--log-level", "loud"), "Received: loud"),
     ],
@@ -49,25 +64,63 @@ def test_the_extra_is_named(monkeypatch):
     assert "pip install 'keras-unet-bio[serving]'" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("option", ["--rest-port", "--grpc-port"])
+def test_a_busy_port_is_noticed_before_the_export(option, monkeypatch):
+    monkeypatch.setattr(cli_serve, "_exported", lambda *_: pytest.fail("it was exported"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = serve("--preset", "nuclei", *FREE, option, port)
+    assert result.exit_code == 1
+    text = " ".join(result.output.split())
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in text
+    assert text.endswith(f"say another {option}, or 0 for a free one")
+
+
+def test_folders_of_killed_servers_go(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, foreign = tmp_path / "serve_left", tmp_path / "serve_foreign"
+    about = {"pid": 1, "host": socket.gethostname(), "since": "2026-01-01T00:00:00"}
+    for folder, host in ((left, about["host"]), (foreign, "another")):
+        (folder / "cells").mkdir(parents=True)
+        (folder / ".lock").write_text(json.dumps({**about, "host": host}))
+    (tmp_path / "serve_new").mkdir()  # its process has not locked it yet
+    (tmp_path / "other").mkdir()
+    with temporary_folder("serve_") as first:
+        assert not left.exists()
+        code = "from keras_unet.serving.temporary import temporary_folder as t"
+        code += "\nwith t('serve_') as own: print(own.name)"
+        environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+        assert first.is_dir()  # its process lives
+        assert len(list(tmp_path.iterdir())) == 4
+    assert not first.exists()
+    assert {one.name for one in tmp_path.iterdir()} == {"serve_foreign", "serve_new", "other"}
+
+
 def test_run_folders_are_exported_first(monkeypatch, tmp_path):
     model = ku.models.UNet((None, None, 1), filters=2, depth=1, padding="same")
     ku.Segmenter(model, max_tile=32).save(tmp_path / "run")
     served = []
 
-    def run(self):
+    def run(self, ready):
         self.store.refresh()
-        served.extend(
-            (self.options, self.store.names, sorted(self.store.resolve("cells")[1].inputs))
-        )
+        _, model = self.store.resolve("cells")
+        about = model.predict("metadata", {"query": np.array([b""], object)})
+        limit = json.loads(about["metadata_json"][0])["max_pixels"]
+        served.extend((self.options, self.store.names, sorted(model.inputs), limit))
 
     monkeypatch.setattr(server.Server, "run", run)
     monkeypatch.setattr(server, "log_to_stderr", lambda level: None)
-    result = serve(tmp_path / "run", "--name", "cells", "--max-request-mib", "2", "--no-page")
+    options = ["--max-request-mib", "2", "--max-pixels", "3000", "--grace", "3", "--no-page"]
+    options += ["--allow-host", "one", "--allow-host", "two", *FREE]
+    result = serve(tmp_path / "run", "--name", "cells", *options)
     assert result.exit_code == 0, result.output
-    options, names, signatures = served
+    options, names, signatures, limit = served
     assert names == ["cells"]
     assert signatures == ["classes", "metadata", "segment_bytes", "serving_default"]
     assert options.max_request_bytes == 2 * 2**20
+    assert (options.grace_seconds, options.allow_hosts) == (3.0, ("one", "two"))
+    assert limit == 3000
     assert options.host == "127.0.0.1"
     assert not options.page
     assert cli_serve.NOTE.split(".")[0] in result.output

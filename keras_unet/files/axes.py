@@ -58,6 +58,8 @@ def name_axes(
         return "".join(letter for letter in letters if letter in "YX")
     if labels and len(shape) == len(letters) - 1:
         letters = letters.replace("C", "")
+    if own != letters and is_part(own.replace("S", "C"), letters):
+        return own  # the others have size 1 here
     interleaved = own.endswith("S") and not letters.endswith("C")
     if len(shape) != len(letters) or interleaved:
         sizes = " x ".join(str(size) for size in shape)
@@ -70,6 +72,11 @@ def name_axes(
             "say --axes with a letter for every axis of the stored array in order",
         )
     return letters
+
+
+def is_part(own: str, letters: str) -> bool:
+    """Whether the file's letters are some of the user's, in the same order."""
+    return set(own) <= set(letters) and own == "".join(a for a in letters if a in own)
 
 
 def arrange(values: np.ndarray, letters: str) -> tuple[np.ndarray, str]:

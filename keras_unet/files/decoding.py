@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 from keras_unet.files.axes import check_axes
+from keras_unet.files.microscopes import refuse_microscope
 from keras_unet.files.nifti import is_nifti, read_nifti
 from keras_unet.files.pages import no_frames
 from keras_unet.files.rasters import decode_raster
 from keras_unet.files.stored import Stored
-from keras_unet.files.tiff import TIFF_MAGICS, decode_tiff, tiff_pages
+from keras_unet.files.tiff import decode_tiff, tiff_pages
+from keras_unet.files.tiff_file import TIFF_MAGICS
 
 
 def decode(
@@ -75,4 +77,5 @@ def _magic(path: str | os.PathLike[str]) -> bytes:
         magic = file.read(4)
     if not magic:
         raise ValueError(f"{path} is empty (0 bytes)")
+    refuse_microscope(path, magic)
     return magic

@@ -46,6 +46,8 @@ def with_rank(path: PathLike, stored: Stored, rank: int | None) -> np.ndarray:
     check_rank(rank)
     values, pages = stored.values, stored.pages
     sizes = values.shape[: len(pages)]
+    if rank == 3 and stored.part:
+        raise UsageError(f"{path} {stored.part}", "save the whole set as one file")
     if rank == 3 and not pages:
         raise ValueError(f"{path} is not a volume. Received: shape={values.shape}")
     if pages == "Z" and sizes == (1,) and rank != 3:

@@ -10,7 +10,7 @@ from pathlib import Path
 import tifffile
 
 from keras_unet.files.nifti import is_nifti, nifti_spacing
-from keras_unet.files.tiff import TIFF_MAGICS
+from keras_unet.files.tiff_file import TIFF_MAGICS, open_tiff
 
 MICRONS = {"nm": 1e-3, "µm": 1.0, "μm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4}
 """Units of OME-XML, which may differ from axis to axis."""
@@ -45,11 +45,8 @@ def read_spacing(path: str | os.PathLike[str]) -> tuple[float, ...] | None:
     with path.open("rb") as file:
         if file.read(4) not in TIFF_MAGICS:
             return None
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            found = _of_ome(tiff.ome_metadata) if tiff.is_ome else _of_imagej(tiff)
-    except Exception as error:  # as in `decode`
-        raise ValueError(f"{path} is truncated or not a valid TIFF: {error}") from error
+    with open_tiff(path) as tiff:
+        found = _of_ome(tiff.ome_metadata) if tiff.is_ome else _of_imagej(tiff)
     return _positive(found)
 
 

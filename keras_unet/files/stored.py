@@ -22,6 +22,7 @@ class Stored:
         lossy: The format that changed the values, such as "JPEG"; empty where none did.
         levels: Largest value of a grey image of 1, 2 or 4 bits, which was stretched to 0..255;
             None otherwise.
+        part: Where the file is but a part: what it holds of how many, in words.
     """
 
     values: np.ndarray
@@ -31,6 +32,7 @@ class Stored:
     palette: np.ndarray | None = None
     lossy: str = ""
     levels: int | None = None
+    part: str = ""
 
     def colors(self, values: np.ndarray) -> np.ndarray:
         """Values of the file without their opacity, indices as colours."""

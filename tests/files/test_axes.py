@@ -73,6 +73,11 @@ class TestNames:
         path = write(STACK[0])
         np.testing.assert_array_equal(read_labels(path, rank=3, axes="ZCYX"), STACK[0])
 
+    def test_axes_of_size_1_that_a_file_leaves_away(self, tmp_path):
+        path = imagej(tmp_path / "x.tif", STACK[0], "ZYX")
+        image = read_image(path, rank=3, axes="TZCYX")
+        np.testing.assert_array_equal(image[..., 0], STACK[0])
+
     @pytest.mark.parametrize("axes", ["", "YX?", "YXX", "CX", "QYX", 3])
     def test_ill_letters(self, write, axes, tmp_path):
         path = write(STACK[0])

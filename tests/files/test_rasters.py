@@ -367,7 +367,6 @@ def test_as_many_pixels_as_allowed_are_read(image, monkeypatch, format_):
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (imagecodecs.jpegxl_encode(noise(8)), "JPEG XL"),
         (imagecodecs.jpegxr_encode(noise(8)), "JPEG XR"),
-        (b"ZISRAWFILE\0\0", "CZI"),
     ],
 )
 def test_formats_that_are_not_read_are_named(image, labels, data, name):

@@ -29,6 +29,7 @@ import numpy as np
 
 import keras_unet as ku
 from keras_unet.data import read_image
+from keras_unet.files.lock import folder_lock
 from keras_unet.metrics import instances, isbi
 from keras_unet.training.setup import Setup
 from keras_unet.training.trainer import _Run
@@ -161,7 +162,8 @@ def recipe_numbers(folder: Path) -> Iterator[tuple[str, str]]:
     """The fresh network and the first batch of every recipe of the examples."""
     for file in sorted((ROOT / "examples" / "recipes").glob("*.yaml")):
         setup = Setup.check(ku.Recipe.from_file(file), samples_for(file.stem)[:2], [])
-        run = _Run(setup, folder / file.stem, None)
+        with folder_lock(folder / file.stem) as lock:
+            run = _Run(setup, lock)
         yield f"recipe/{file.stem}/network", checksum(*run.model.get_weights())
         first = next(iter(run._dataset()))
         yield f"recipe/{file.stem}/batch", checksum(*[part.numpy() for part in first])

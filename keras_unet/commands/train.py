@@ -15,6 +15,7 @@ from keras_unet.commands.printing import console
 from keras_unet.commands.recipe_options import with_recipe
 from keras_unet.data.data_set import DataSet
 from keras_unet.errors import UsageError
+from keras_unet.files.lock import folder_lock
 from keras_unet.training.recipe import Recipe
 
 
@@ -51,18 +52,19 @@ def train(
     from keras_unet.report.run_report import write_run_report
     from keras_unet.training.trainer import train as train_samples
 
-    data, recipe = with_num_classes(data, recipe)
-    samples = data.samples
-    segmenter = train_samples(
-        samples,
-        recipe=recipe,
-        out=out,
-        validation=validation or None,
-        resume={Resume.yes: True, Resume.no: False}.get(resume, "auto"),
-        class_names=[name.strip() for name in class_names.split(",")] if class_names else None,
-        reading={"channel": data.channel, "channels": data.channels},
-    )
-    report = write_run_report(out, segmenter, samples[:4])
+    with folder_lock(out):  # whether it can be written is known before the data are read
+        data, recipe = with_num_classes(data, recipe)
+        samples = data.samples
+        segmenter = train_samples(
+            samples,
+            recipe=recipe,
+            out=out,
+            validation=validation or None,
+            resume={Resume.yes: True, Resume.no: False}.get(resume, "auto"),
+            class_names=[name.strip() for name in class_names.split(",")] if class_names else None,
+            reading={"channel": data.channel, "channels": data.channels},
+        )
+        report = write_run_report(out, segmenter, samples[:4])
     console.print(f"Run folder: [bold]{out}[/]   report: {report}")
 
 

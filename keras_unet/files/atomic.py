@@ -28,6 +28,9 @@ def new_file(path: Path) -> Iterator[Path]:
     Yields:
         The path to write.
 
+    Raises:
+        OSError: If it cannot be written; the error names the file.
+
     Example:
         >>> with new_file(folder / "cells.csv") as temporary:
         ...     characters = temporary.write_text("id,area")
@@ -43,6 +46,10 @@ def new_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # or a power cut may leave the new name and none of its bytes
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)  # which a full disk does not tell
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

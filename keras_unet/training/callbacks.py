@@ -8,24 +8,21 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_unet.errors import UsageError
 from keras_unet.files.atomic import write_atomically
+from keras_unet.files.lock import FolderLock
 from keras_unet.training.checkpoint import TrainingState, as_numpy
+from keras_unet.training.interruption import StopSignals, saving
+from keras_unet.training.recipe import Recipe
+from keras_unet.training.run_callback import RunCallback
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
     from keras_unet.sample import Sample
-
-
-class RunCallback(keras.callbacks.Callback):
-    """A callback whose arguments are the fields of a dataclass."""
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
 
 @dataclass(eq=False)
@@ -47,29 +44,47 @@ class CountSteps(RunCallback):
             self.model.stop_training = True
 
 
+class Diverged(UsageError, FloatingPointError):
+    """The loss is NaN or infinite."""
+
+
 @dataclass(eq=False)
 class StopOnNaN(RunCallback):
     """Raises an error with advice as soon as the loss is not finite.
 
     Args:
         state: The run's state, for the number of the step.
+        recipe: The recipe; what it sets already is not advised.
 
     Raises:
-        FloatingPointError: On a loss that is NaN or infinite.
+        Diverged: On a loss that is NaN or infinite.
     """
 
     state: TrainingState
+    recipe: Recipe = field(default_factory=Recipe)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the loss."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} at step {self.state.step}: the training diverged. Lower "
-                "optimizer.learning_rate (by 10), set optimizer.gradient_clip=1, raise "
-                "optimizer.warmup, or use run.precision='float32'; image values should be near "
-                "0..1 after normalization"
-            )
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        saved = self.state.saved
+        kept = "no step was saved before" if saved is None else f"step {saved} is kept"
+        options = self.recipe.optimizer
+        advice = [("optimizer.learning_rate", "learning-rate", f"{options.learning_rate / 10:g}")]
+        if options.gradient_clip is None or options.gradient_clip > 1:
+            advice.append(("optimizer.gradient_clip", "optimizer.gradient_clip", "1"))
+        if options.warmup < 0.1:
+            advice.append(("optimizer.warmup", "optimizer.warmup", "0.1"))
+        if self.recipe.run.precision != "float32":
+            advice.append(("run.precision", "precision", "float32"))
+        fields = " or ".join(f"{path}={value}" for path, _, value in advice)
+        words = " or ".join(f"--{option} {value}" for _, option, value in advice)
+        raise Diverged(
+            f"the loss is {loss} at step {self.state.step}: the training diverged; {kept}",
+            f"start over with {fields}, and resume=False",
+            f"start over with {words}, and --resume no",
+        )
 
 
 @dataclass(eq=False)
@@ -128,16 +143,19 @@ class WholeImageValidation(RunCallback):
     Args:
         segmenter: A `Segmenter` whose model holds the weights to validate.
         samples: Annotated samples.
+        signals: Signals that stop the run; they need not wait for the end of the validation.
     """
 
     segmenter: Segmenter
     samples: Sequence[Sample]
+    signals: StopSignals = field(default_factory=StopSignals)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the scores to `logs`, where the callbacks after this one find them."""
         if logs is None:
             return
-        scores = self.segmenter.evaluate(self.samples)
+        with self.signals.at_once():
+            scores = self.segmenter.evaluate(self.samples)
         for name, value in scores.items():
             if isinstance(value, (int, float)):
                 logs[f"val_{name}"] = value
@@ -169,14 +187,14 @@ class SaveRun(RunCallback):
     process dies. What is written after the last checkpoint is written again, equally, on resuming.
 
     Args:
-        folder: The run folder.
+        lock: The run folder.
         state: The run's state; the epoch's row is added to its `history`.
         segmenter: Saved when its validation is the best so far, or always without one.
         monitor: Score that decides, see `RunOptions`.
         patience: Epochs without a better score after which the run stops; 0 is never.
     """
 
-    folder: Path
+    lock: FolderLock
     state: TrainingState
     segmenter: Segmenter
     monitor: str = "mean_iou"
@@ -186,8 +204,9 @@ class SaveRun(RunCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock and brings `log.csv` back to the checkpoint's state."""
         rows = self.state.history
-        self._start = time.monotonic() - (rows[-1]["seconds"] if rows else 0.0)
-        self._write_log()
+        self._start = time.monotonic() - (rows[-1].get("seconds", 0.0) if rows else 0.0)
+        with saving(self.lock, self.state):
+            self._write_log()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes log, model and checkpoint."""
@@ -197,10 +216,11 @@ class SaveRun(RunCallback):
         row = {"step": self.state.step, "seconds": seconds, "learning_rate": rate, **(logs or {})}
         self.state.history.append({name: _number(value) for name, value in row.items()})
         history = self.state.history
-        if best_row(history, self.monitor) == len(history) - 1:
-            self.segmenter.save(self.folder)
-        self.state.save(self.folder / "checkpoint")
-        self._write_log()
+        with saving(self.lock, self.state):
+            if best_row(history, self.monitor) == len(history) - 1:
+                self.segmenter.save(self.lock.folder)
+            self.state.save(self.lock.folder / "checkpoint")
+            self._write_log()
         if stalled(history, self.monitor, self.patience):
             self.model.stop_training = True
 
@@ -210,7 +230,7 @@ class SaveRun(RunCallback):
         writer = csv.DictWriter(text, names, restval="")
         writer.writeheader()
         writer.writerows(self.state.history)
-        write_atomically(self.folder / "log.csv", lambda f: f.write(text.getvalue().encode()))
+        write_atomically(self.lock.folder / "log.csv", lambda f: f.write(text.getvalue().encode()))
 
 
 def stalled(history: Sequence[dict[str, float]], monitor: str, patience: int) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
+import textwrap
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 
 from keras_unet.errors import UsageError
 from keras_unet.files.atomic import write_atomically
+from keras_unet.files.plain_data import parse_json_text
 from keras_unet.sample import Sample
 
 logger = logging.getLogger("keras_unet")
@@ -33,12 +36,19 @@ class TrainingState:
         step: Steps done.
         history: One row of the log for every validation so far.
         meta: What the run is: its recipe and the checksum of its samples.
+        saved: Step of the last checkpoint, or None.
     """
 
     variables: dict[str, list[Any]] = field(default_factory=dict)
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
+    saved: int | None = None
+
+    @property
+    def validated(self) -> int:
+        """Step of the last validation, or 0."""
+        return int(self.history[-1]["step"]) if self.history else 0
 
     def save(self, folder: Path) -> Path:
         """Writes `step-N.npz` in one piece and removes all but the two newest."""
@@ -51,8 +61,9 @@ class TrainingState:
         arrays["about"] = np.frombuffer(about.encode(), np.uint8)
         path = folder / f"step-{self.step:08d}.npz"
         write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        self.saved = self.step
         for old in list_checkpoints(folder)[KEPT:]:
-            old.unlink()
+            old.unlink(missing_ok=True)
         return path
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -77,6 +88,7 @@ class TrainingState:
         for variable, array in pairs:
             variable.assign(array)
         self.step, self.history = checkpoint.step, list(checkpoint.history)
+        self.saved = self.step
 
 
 @dataclass(frozen=True)
@@ -90,14 +102,50 @@ class Checkpoint:
     groups: dict[str, list[np.ndarray]]
 
     @classmethod
-    def load(cls, path: Path) -> Checkpoint:
-        """Reads one file."""
-        with open(path, "rb") as file, np.load(file) as archive:
-            about = json.loads(archive["about"].tobytes().decode())
-            groups: dict[str, list[np.ndarray]] = {}
-            for key in sorted(name for name in archive.files if name != "about"):
-                groups.setdefault(key.partition("/")[0], []).append(archive[key])
-        return cls(path, about["step"], about["history"], about["meta"], groups)
+    def load(cls, path: Path, told: Sequence[str] = ()) -> Checkpoint:
+        """Reads one file; nothing in it is believed before it is measured.
+
+        Args:
+            path: The file.
+            told: What `meta` must have. Defaults to nothing.
+
+        Raises:
+            Exception: Of any kind, if the file is damaged.
+        """
+        groups: dict[str, list[np.ndarray]] = {}
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(archive.infolist(), key=lambda member: member.filename)
+            if sum(member.file_size for member in members) > path.stat().st_size:
+                raise ValueError("its parts are larger than the file")
+            for member in members:
+                group, _, _ = member.filename.removesuffix(".npy").partition("/")
+                groups.setdefault(group, []).append(_read_array(archive, member))
+        (text,) = groups.pop("about")
+        about = parse_json_text(text.tobytes().decode(), largest=None)
+        step, history, meta = about["step"], about["history"], about["meta"]
+        if type(step) is not int or step < 0:
+            raise ValueError(f"its step is {step!r}")
+        if not all(type(row["step"]) is int and _are_numbers(row.values()) for row in history):
+            raise ValueError("its history holds other things than numbers")
+        if missing := [name for name in told if name not in dict(meta)]:
+            raise ValueError(f"it does not tell the run's {missing[0]}")
+        return cls(path, step, list(history), meta, groups)
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """An array of the very size that its part of the file has."""
+    with archive.open(member) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{member.filename} is of another version")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+            raise ValueError(f"{member.filename} has another size than it tells")
+        values = np.frombuffer(file.read(), dtype)
+    return values.reshape(shape, order="F" if by_columns else "C")
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, (int, float)) for value in values)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -105,13 +153,33 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.npz"), reverse=True)
 
 
-def latest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest readable checkpoint; a damaged one is passed over with a warning."""
+def latest_checkpoint(folder: Path, told: Sequence[str] = ()) -> Checkpoint | None:
+    """The newest readable checkpoint; a damaged one is passed over with a warning.
+
+    Args:
+        folder: Where they are.
+        told: What their `meta` must have. Defaults to nothing.
+
+    Returns:
+        The checkpoint; None if there is no file of one.
+
+    Raises:
+        UsageError: If all are damaged.
+    """
+    damaged = []
     for path in list_checkpoints(folder):
         try:
-            return Checkpoint.load(path)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            logger.warning("%s is damaged (%s); trying the one before it", path, error)
+            return Checkpoint.load(path, told)
+        except Exception as error:  # a damage can be of any kind
+            cause = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+            damaged.append(f"{path.name} ({cause})")
+            logger.warning("%s is damaged (%s); trying the one before it", path, cause)
+    if damaged:
+        raise UsageError(
+            f"all checkpoints in {folder} are damaged: {', '.join(damaged[:8])}",
+            "put a good one there, or start over with resume=False",
+            "put a good one there, or start over with --resume no",
+        )
     return None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_unet.training.callbacks import RunCallback
 from keras_unet.training.checkpoint import TrainingState
+from keras_unet.training.run_callback import RunCallback
 
 
 @dataclass(eq=False)

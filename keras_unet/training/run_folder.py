@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_unet.errors import UsageError
+from keras_unet.files.atomic import remove_unfinished
 from keras_unet.files.pairing import SHOWN
 from keras_unet.training.checkpoint import Checkpoint, latest_checkpoint
 from keras_unet.training.recipe import Recipe
@@ -20,6 +21,8 @@ def open_run(
     folder: Path, recipe: Recipe, samples_checksum: str, resume: str | bool = "auto"
 ) -> tuple[Checkpoint | None, dict[str, Any]]:
     """Makes the run folder with its `recipe.yaml`, or finds the checkpoint in it.
+
+    Call it under the folder's lock: it also removes what was left unfinished.
 
     Args:
         folder: The run folder.
@@ -38,7 +41,8 @@ def open_run(
     meta = {"recipe": recipe.to_dict(), "samples": samples_checksum}
     if resume is False:
         _clear(folder)
-    checkpoint = latest_checkpoint(folder / "checkpoint")
+    remove_unfinished(folder / "checkpoint")
+    checkpoint = latest_checkpoint(folder / "checkpoint", told=tuple(meta))
     if checkpoint is None:
         if resume is True:
             raise UsageError(
@@ -62,14 +66,23 @@ def open_run(
 def _clear(folder: Path) -> None:
     """Deletes an earlier run; files that are not a run's stay."""
     for name in _FOLDERS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
 
 
 def _check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
     # a run of an earlier version lacks the fields that are younger, and had what is now the default
-    old, new = Recipe.from_dict(there["recipe"]), Recipe.from_dict(here["recipe"])
+    try:
+        old = Recipe.from_dict(there["recipe"])
+    except ValueError as error:
+        raise UsageError(
+            f"{folder} holds a run whose recipe cannot be read ({error})",
+            "choose another folder, or delete the run with resume=False",
+            "choose another --out, or delete the run with --resume no",
+        ) from error
+    new = Recipe.from_dict(here["recipe"])
     changes = [
         f"{path}: {was} there, {now} here" for path, (was, now) in old.differences(new).items()
     ]

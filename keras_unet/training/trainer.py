@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.data.pipeline import training_dataset
 from keras_unet.data.resolution import resolution_text
+from keras_unet.files.lock import FolderLock, folder_lock
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.sample import Sample
 from keras_unet.training.callbacks import (
@@ -24,12 +26,15 @@ from keras_unet.training.callbacks import (
     stalled,
 )
 from keras_unet.training.checkpoint import Checkpoint, TrainingState, checksum
+from keras_unet.training.interruption import SaveBetween, StopSignals
 from keras_unet.training.progress import ShowProgress
 from keras_unet.training.recipe import Recipe
 from keras_unet.training.run_folder import open_run
 from keras_unet.training.schedule import make_optimizer
 from keras_unet.training.setup import Setup, relative_spacing, split_samples
 from keras_unet.training.strategy import make_strategy, strategy_scope
+
+logger = logging.getLogger("keras_unet")
 
 
 def train(
@@ -52,6 +57,10 @@ def train(
     goes on exactly as if it had not been: with the same data, weights, moments of the optimizer and
     dropout. The model is kept in float32 and for one device, whatever it was trained with.
 
+    SIGTERM, SIGHUP and Ctrl-C end the run after the step that is running, with a checkpoint of that
+    step (in the main thread; elsewhere Python receives no signals). A second one ends it at once.
+    The run folder is locked: a second process that asks for it is refused.
+
     Args:
         samples: Annotated samples, all with the same number of channels.
         recipe: Every choice of the run. Defaults to None, `Recipe()`.
@@ -64,7 +73,9 @@ def train(
             and deletes it. Defaults to "auto".
         progress: Whether to show the progress, on the standard error stream. Defaults to True.
         class_names: Names of the classes. Defaults to None, see `Segmenter`.
-        callbacks: Further Keras callbacks, called after the run's own. Defaults to none.
+        callbacks: Further Keras callbacks, called after the run's own. Where the run goes on from
+            a checkpoint between validations, they see two trainings: up to the next validation, and
+            the rest. Defaults to none.
         reading: `channel` and `channels` with which the images were read, kept for those of later
             predictions. Defaults to None, see `Segmenter`.
 
@@ -72,9 +83,11 @@ def train(
         The `Segmenter` with the weights of the best validation, as loaded from `out`.
 
     Raises:
-        ValueError: If samples or recipe are not fit for training, or `out` holds another run.
+        ValueError: If samples or recipe are not fit for training, `out` holds another run, is
+            being written by another process, or cannot be written.
         FloatingPointError: If the loss is not finite.
-        KeyboardInterrupt: As it came; the run can be resumed.
+        KeyboardInterrupt: After Ctrl-C; the run can be resumed.
+        SystemExit: After SIGTERM, with the code 143 (129 after SIGHUP); the run can be resumed.
 
     Example:
         >>> samples = ku.data.synthetic_cells(6, shape=(96, 120), radius=8)
@@ -88,18 +101,25 @@ def train(
     console = Console(
         stderr=True, quiet=not progress, markup=False, highlight=False, soft_wrap=True
     )
-    training, held_out = split_samples(samples, validation, recipe.run.validation_images)
-    setup = Setup.check(recipe, training, held_out)
-    run = _Run(setup, Path(out), class_names, reading)
-    checkpoint = run.open(checksum([*training, *held_out]), resume)
-    resolution = recipe.images.resolution
-    scale = "" if resolution == 1 else f" at resolution {resolution_text(resolution)}"
-    console.print(f"{len(training)} training samples{scale}: {setup.table}")
-    if checkpoint is not None:
-        console.print(f"{run.folder} goes on at step {run.state.step}")
-    if not run.finished:
-        run.fit(held_out, console, callbacks)
-    return Segmenter.load(run.folder)
+    with folder_lock(Path(out)) as lock:
+        training, held_out = split_samples(samples, validation, recipe.run.validation_images)
+        setup = Setup.check(recipe, training, held_out)
+        if recipe.run.patience and not held_out:
+            logger.warning(
+                "a patience of %d has no effect: patience needs validation images (validation=..., "
+                "on the command line --validation)",
+                recipe.run.patience,
+            )
+        run = _Run(setup, lock, class_names, reading)
+        checkpoint = run.open(checksum([*training, *held_out]), resume)
+        resolution = recipe.images.resolution
+        scale = "" if resolution == 1 else f" at resolution {resolution_text(resolution)}"
+        console.print(f"{len(training)} training samples{scale}: {setup.table}")
+        if checkpoint is not None:
+            console.print(f"{lock.folder} goes on at step {run.state.step}")
+        if not run.finished:
+            run.fit(held_out, console, callbacks)
+        return Segmenter.load(lock.folder)
 
 
 class _Run:
@@ -108,13 +128,13 @@ class _Run:
     def __init__(
         self,
         setup: Setup,
-        folder: Path,
-        class_names: Sequence[str] | None,
-        reading: Mapping[str, Any] | None,
+        lock: FolderLock,
+        class_names: Sequence[str] | None = None,
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         self.recipe = recipe = setup.recipe
         self.setup = setup
-        self.folder = folder
+        self.lock = lock
         self.model = _compiled_model(setup)
         setup.network.set_weights(self.model.get_weights())
         self.normalization = recipe.images.make_normalization()
@@ -138,16 +158,26 @@ class _Run:
 
     def open(self, samples_checksum: str, resume: str | bool) -> Checkpoint | None:
         """Starts or goes on in the folder."""
-        checkpoint, self.state.meta = open_run(self.folder, self.recipe, samples_checksum, resume)
+        checkpoint, self.state.meta = open_run(
+            self.lock.folder, self.recipe, samples_checksum, resume
+        )
         if checkpoint is not None:
             self.state.restore(checkpoint)
         return checkpoint
 
     @property
     def finished(self) -> bool:
-        """Whether no step is left."""
+        """Whether no step and no validation is left."""
         run, state = self.recipe.run, self.state
-        return state.step >= run.steps or stalled(state.history, run.monitor, run.patience)
+        done = state.step >= run.steps and not self.unvalidated
+        return done or stalled(state.history, run.monitor, run.patience)
+
+    @property
+    def unvalidated(self) -> bool:
+        """Whether the last step was the last before a validation, which was interrupted."""
+        run, state = self.recipe.run, self.state
+        due = min(state.validated + run.validate_every, run.steps)
+        return state.step > state.validated and state.step >= due
 
     def fit(
         self,
@@ -157,36 +187,64 @@ class _Run:
     ) -> None:
         """Trains until the last step."""
         run, state = self.recipe.run, self.state
-        epochs_left = -((state.step - run.steps) // run.validate_every)
         show = ShowProgress(state, run.steps, self.recipe.batches.size, console)
-        own = [
-            CountSteps(state, run.steps),
-            StopOnNaN(state),
-            AverageWeights(self.segmenter.model, state, self.recipe.optimizer.ema),
-            *([WholeImageValidation(self.segmenter, held_out)] if held_out else []),
-            *self._tensorboard(),
-            SaveRun(self.folder, state, self.segmenter, run.monitor, run.patience),
-            show,
-        ]
-        try:
+        with StopSignals() as signals:
+            between = SaveBetween(self.lock, state, signals, run.checkpoint_minutes)
+            own = [
+                CountSteps(state, run.steps),
+                StopOnNaN(state, self.recipe),
+                AverageWeights(self.segmenter.model, state, self.recipe.optimizer.ema),
+                *([WholeImageValidation(self.segmenter, held_out, signals)] if held_out else []),
+                SaveRun(self.lock, state, self.segmenter, run.monitor, run.patience),
+                show,
+                between,
+            ]
+            try:
+                if self.unvalidated:
+                    self._validate(own)
+                self._fit([*own, *self._tensorboard(), *callbacks])
+                signals.check()
+            except (KeyboardInterrupt, SystemExit):
+                show.close()
+                if between.settled:
+                    between.save()
+                console.print(self._how_it_stopped(signals))
+                raise
+            finally:
+                show.close()
+
+    def _validate(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """The validation after a step that is done."""
+        logs: dict[str, Any] = {}
+        for callback in callbacks:
+            callback.set_model(self.model)
+            callback.on_epoch_end(len(self.state.history), logs)
+
+    def _fit(self, callbacks: list[keras.callbacks.Callback]) -> None:
+        """Keras' loop, with validations where they would be without an interruption."""
+        run, state = self.recipe.run, self.state
+        self.model.stop_training = False
+        while not (self.finished or self.model.stop_training):
+            done, steps = len(state.history), run.validate_every
+            epochs = -((state.step - run.steps) // steps)
+            if state.step > state.validated:  # first to the next validation
+                steps, epochs = state.validated + steps - state.step, 1
             self.model.fit(
                 self._dataset(),
-                initial_epoch=len(state.history),
-                epochs=len(state.history) + epochs_left,
-                steps_per_epoch=run.validate_every,
+                initial_epoch=done,
+                epochs=done + epochs,
+                steps_per_epoch=steps,
                 shuffle=False,  # Keras 3.15 warns of it with a tf.data.Dataset
                 verbose=0,
-                callbacks=[*own, *callbacks],
+                callbacks=callbacks,
             )
-        except KeyboardInterrupt:
-            saved = state.history[-1]["step"] if state.history else 0
-            console.print(
-                f"stopped at step {state.step}; the same command goes on from step {saved}, the "
-                f"last checkpoint in {self.folder}"
-            )
-            raise
-        finally:
-            show.close()
+
+    def _how_it_stopped(self, signals: StopSignals) -> str:
+        state = self.state
+        by = {"SIGINT": " by Ctrl-C", None: ""}.get(signals.name, f" by {signals.name}")
+        saved = "; saved" if state.saved == state.step else ""
+        then = "starts again" if state.saved is None else f"goes on at step {state.saved}"
+        return f"stopped at step {state.step}{by}{saved}; the same command {then}"
 
     def _dataset(self) -> Any:
         setup, batches, seed = self.setup, self.recipe.batches, self.recipe.run.seed
@@ -211,7 +269,9 @@ class _Run:
         backend_can = keras.config.backend() == "tensorflow"
         if not (self.recipe.run.tensorboard and backend_can and find_spec("tensorboard")):
             return []
-        return [keras.callbacks.TensorBoard(str(self.folder / "tensorboard"), write_graph=False)]
+        return [
+            keras.callbacks.TensorBoard(str(self.lock.folder / "tensorboard"), write_graph=False)
+        ]
 
 
 def _compiled_model(setup: Setup) -> keras.Model:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from keras_unet.files.lock import folder_lock
 from keras_unet.training.callbacks import (
     AverageWeights,
     CountSteps,
+    Diverged,
     SaveRun,
     StopOnNaN,
     WholeImageValidation,
@@ -20,6 +22,7 @@ from keras_unet.training.callbacks import (
 )
 from keras_unet.training.checkpoint import TrainingState, latest_checkpoint
 from keras_unet.training.progress import ShowProgress
+from keras_unet.training.recipe import Recipe
 
 pytestmark = pytest.mark.core
 
@@ -73,8 +76,27 @@ def test_stop_on_nan_gives_advice(value):
     def loss(true, pred):
         return keras.ops.mean(pred) * value
 
-    with pytest.raises(FloatingPointError, match=r"at step 7.*Lower optimizer\.learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"at step 7.*no step was saved") as caught:
         fit(line(1.0), [StopOnNaN(TrainingState(step=7))], loss=loss)
+    assert "optimizer.learning_rate=0.0001 or optimizer.warmup=0.1," in str(caught.value)
+
+
+ADVICE = [
+    ({"learning_rate": 0.5, "warmup": 0.3}, {}, "--learning-rate 0.05,"),
+    ({"gradient_clip": None, "warmup": 0.3}, {}, "0.0001 or --optimizer.gradient_clip 1,"),
+    ({"gradient_clip": 7}, {}, "clip 1 or --optimizer.warmup 0.1,"),
+    ({}, {"precision": "mixed_float16"}, "warmup 0.1 or --precision float32,"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "run", "text"), ADVICE)
+def test_what_is_set_is_not_advised(optimizer, run, text):
+    """The advice for the command line has no Python and only what would change something."""
+    recipe = Recipe(optimizer=optimizer, run=run)
+    with pytest.raises(Diverged, match="step 4 is kept") as caught:
+        StopOnNaN(TrainingState(step=7, saved=4), recipe).on_train_batch_end(0, {"loss": math.nan})
+    assert text in caught.value.command_line
+    assert "=" not in caught.value.command_line
 
 
 def test_average_follows_the_formula():
@@ -160,12 +182,13 @@ def save_run(tmp_path, scores, state=None, patience=0, epochs=None):
     stub = Stub(scores)
     model = line()
     state.variables = {"network": list(model.weights)}
-    callbacks = [
-        CountSteps(state, 99),
-        WholeImageValidation(stub, ["samples"]),
-        SaveRun(tmp_path, state, stub, patience=patience),
-    ]
-    fit(model, callbacks, epochs=epochs or len(scores))
+    with folder_lock(tmp_path) as lock:
+        callbacks = [
+            CountSteps(state, 99),
+            WholeImageValidation(stub, ["samples"]),
+            SaveRun(lock, state, stub, patience=patience),
+        ]
+        fit(model, callbacks, epochs=epochs or len(scores))
     return state, stub, model
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from keras_unet.errors import UsageError
 from keras_unet.training.checkpoint import TrainingState
 from keras_unet.training.recipe import Recipe
 from keras_unet.training.run_folder import open_run
@@ -70,6 +71,30 @@ def test_ill_runs(tmp_path, changes, message):
     arguments = {"recipe": RECIPE, "samples_checksum": "abc", **changes}
     with pytest.raises(ValueError, match=message):
         open_run(begun(tmp_path), **arguments)
+
+
+def test_a_run_whose_recipe_cannot_be_read(tmp_path):
+    meta = {"recipe": {"run": {"steps": "many"}}, "samples": "abc"}
+    TrainingState(step=5, meta=meta).save(tmp_path / "checkpoint")
+    with pytest.raises(UsageError, match=r"recipe cannot be read \(run\.steps") as caught:
+        open_run(tmp_path, RECIPE, "abc")
+    assert "--resume no" in caught.value.command_line
+
+
+def test_what_was_left_unfinished_is_removed(tmp_path):
+    begun(tmp_path)
+    left = tmp_path / "checkpoint" / f".step-00000009-4711-{'a' * 32}.npz"
+    left.touch()
+    open_run(tmp_path, RECIPE, "abc")
+    assert not left.exists()
+
+
+def test_what_cannot_be_deleted_is_said(tmp_path):
+    begun(tmp_path / "other")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint").symlink_to(tmp_path / "other" / "checkpoint")
+    with pytest.raises(OSError, match="symbolic link"):
+        open_run(tmp_path / "run", RECIPE, "abc", resume=False)
 
 
 def test_nothing_to_resume(tmp_path):

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
+from keras_unet.errors import UsageError
+from keras_unet.files.lock import folder_lock
 from keras_unet.sample import Sample
 from keras_unet.training import Recipe, train
 from keras_unet.training.checkpoint import checksum, latest_checkpoint
@@ -62,25 +66,27 @@ class At(keras.callbacks.Callback):
             self.function()
 
 
-def interrupt():
-    raise KeyboardInterrupt
-
-
 def read_log(folder):
     with open(folder / "log.csv", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def assert_same_run(one, other):
-    """Equal bit for bit: every variable of the last checkpoint, the log, the model that is kept."""
+def assert_same_run(one, other, interrupted=None):
+    """Equal bit for bit: every variable of the last checkpoint, the log, the model that is kept.
+
+    Training means of the row that was interrupted are those of the steps after it.
+    """
     left, right = (latest_checkpoint(folder / "checkpoint") for folder in (one, other))
     assert left.step == right.step
     assert left.groups.keys() == right.groups.keys()
     for group in left.groups:
         for a, b in zip(left.groups[group], right.groups[group], strict=True):
             np.testing.assert_array_equal(a, b, err_msg=group)
-    for a, b in zip(left.history, right.history, strict=True):
-        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    for index, (a, b) in enumerate(zip(left.history, right.history, strict=True)):
+        names = set(a) - {"seconds"}
+        if index == interrupted:
+            names = {name for name in a if name.startswith("val_")} | {"step", "learning_rate"}
+        assert {name: a[name] for name in names} == {name: b[name] for name in names}
     kept = [ku.Segmenter.load(folder).model.get_weights() for folder in (one, other)]
     for a, b in zip(*kept, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -135,13 +141,15 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from test_trainer import SAMPLES, TINY, At, train
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-train(SAMPLES, TINY, {folder!r}, validation=1, callbacks=[At(5, die)])
+train(SAMPLES, {recipe}, {folder!r}, validation=1, callbacks=[At(5, die)])
 """
 
 
 @pytest.mark.posix
 def test_resume_after_kill_equals_the_whole_run(whole, tmp_path, capsys):
-    script = KILL.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
+    script = KILL.format(
+        tests=str(Path(__file__).parent), recipe="TINY", folder=str(tmp_path / "killed")
+    )
     process = subprocess.run([sys.executable, "-c", script], env=os.environ, timeout=120)
     assert process.returncode == -9
     assert latest_checkpoint(tmp_path / "killed" / "checkpoint").step == 3
@@ -150,11 +158,89 @@ def test_resume_after_kill_equals_the_whole_run(whole, tmp_path, capsys):
     assert_same_run(whole[0], tmp_path / "killed")
 
 
-def test_keyboard_interrupt_leaves_a_checkpoint(tmp_path, capsys):
-    with pytest.raises(KeyboardInterrupt):
-        train(SAMPLES, TINY, tmp_path, callbacks=[At(5, interrupt)])
-    assert "stopped at step 5; the same command goes on from step 3" in capsys.readouterr().err
-    assert latest_checkpoint(tmp_path / "checkpoint").step == 3
+@pytest.mark.posix
+def test_resume_between_validations_after_a_kill(whole, tmp_path):
+    """As above, with a checkpoint after every step: killed at step 5, two after the validation."""
+    folder = tmp_path / "killed"
+    script = KILL.format(
+        tests=str(Path(__file__).parent),
+        recipe="TINY.replace(run={'checkpoint_minutes': 1e-9})",
+        folder=str(folder),
+    )
+    process = subprocess.run([sys.executable, "-c", script], env=os.environ, timeout=120)
+    assert process.returncode == -9
+    assert latest_checkpoint(folder / "checkpoint").step == 5
+    often = TINY.replace(run={"checkpoint_minutes": 1e-9})
+    train(SAMPLES, often, folder, validation=1, progress=False)
+    assert_same_run(whole[0], folder, interrupted=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "error"),
+    [
+        ("SIGTERM", 2, SystemExit),  # before the first validation and the first average
+        ("SIGINT", 7, KeyboardInterrupt),  # in the last step: the validation is still to come
+    ],
+)
+def test_a_signal_stops_after_the_step(whole, tmp_path, capsys, name, step, error):
+    number, seen = getattr(signal, name), []
+    before = signal.getsignal(number)
+
+    def send(batch, logs):
+        seen.append(batch)
+        if len(seen) == step:
+            signal.raise_signal(number)
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_begin=send)
+    with pytest.raises(error) as caught:
+        train(SAMPLES, TINY, tmp_path, validation=1, callbacks=[callback])
+    assert signal.getsignal(number) == before
+    by = "Ctrl-C" if name == "SIGINT" else name
+    text = f"stopped at step {step} by {by}; saved; the same command goes on at step {step}"
+    assert text in capsys.readouterr().err
+    if error is SystemExit:
+        assert caught.value.code == 143
+    assert latest_checkpoint(tmp_path / "checkpoint").step == step
+    train(SAMPLES, TINY, tmp_path, validation=1, progress=False)
+    assert_same_run(whole[0], tmp_path, interrupted=(step - 1) // 3)
+
+
+def test_a_signal_during_a_validation_does_not_wait_for_it(whole, tmp_path, monkeypatch):
+    calls, evaluate = [], ku.Segmenter.evaluate
+
+    def interrupted(segmenter, samples):
+        calls.append(samples)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+            pytest.fail("the validation went on")
+        return evaluate(segmenter, samples)
+
+    monkeypatch.setattr(ku.Segmenter, "evaluate", interrupted)
+    with pytest.raises(SystemExit):
+        train(SAMPLES, TINY, tmp_path, validation=1, progress=False)
+    found = latest_checkpoint(tmp_path / "checkpoint")
+    assert (found.step, len(found.history)) == (6, 1)
+    train(SAMPLES, TINY, tmp_path, validation=1, progress=False)
+    assert_same_run(whole[0], tmp_path, interrupted=1)
+
+
+@pytest.mark.parametrize("resume", ["auto", False])
+def test_a_run_that_is_being_written_is_refused(whole, resume):
+    folder, _ = whole
+    raised = []
+
+    def second():
+        try:
+            train(SAMPLES, TINY, folder, validation=1, resume=resume, progress=False)
+        except UsageError as error:
+            raised.append(str(error))
+
+    with folder_lock(folder):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert f"process {os.getpid()} on" in raised[0]
+    assert latest_checkpoint(folder / "checkpoint").step == 7
 
 
 def test_finished_run_is_only_loaded(whole, tmp_path):
@@ -207,8 +293,12 @@ def test_divergence_gives_advice(tmp_path):
         model={"normalization": None},
         optimizer={"name": "sgd", "learning_rate": 1e30, "gradient_clip": None, "warmup": 0},
     )
-    with pytest.raises(FloatingPointError, match="the training diverged"):
+    with pytest.raises(
+        FloatingPointError, match=r"diverged.*gradient_clip=1.*warmup=0.1"
+    ) as caught:
         train(SAMPLES, recipe, tmp_path, progress=False)
+    advice = "start over with --learning-rate 1e+29 or --optimizer.gradient_clip 1 or"
+    assert advice in caught.value.command_line
 
 
 RECIPES = {

@@ -130,10 +130,7 @@ class Tiler:
             size, length, count, step = plan[axis]
             start = index % count * step - self.geometry.margin
             index = index // count
-            low = tf.maximum(start, 0)
-            shown = tf.minimum(start + length, size) - low
-            folded = mirror_fold(tf.range(start, start + length) - low, shown)
-            tile = tf.gather(tile, low + folded, axis=axis)
+            tile = tf.gather(tile, mirror_fold(tf.range(start, start + length), size), axis=axis)
         return tile
 
     def _crop(self, outputs: tf.Tensor, plan: list[Axis]) -> tf.Tensor:

@@ -24,40 +24,25 @@ Progress = Callable[[int, int], object]
 def read_tile(source: Any, box: tuple[Interval, ...], out: np.ndarray) -> None:
     """Reads a box that may reach outside the image, where the image is mirrored.
 
-    Only what is visible of the image is read, as one slice; it is mirrored at the image's own
-    border without repeating the border pixel (NumPy's "reflect"), as often as needed. Towards the
-    inside a tile always shows its true neighbours. Where a box reaches outside by more than it
-    shows, the far pixels mirror the visible part; a plan's tiles write nothing that depends on
-    them, because they show `margin + 1` pixels or more.
+    The mirror stands at the image's own border and does not repeat the border pixel (NumPy's
+    "reflect"); the image is mirrored as often as needed. One slice of the image is read: what the
+    box shows of it, and what the mirror needs besides where it shows less than lies outside.
 
     Args:
         source: The image, array-like `(*spatial, C)`.
         box: Half-open range of pixels along each spatial axis.
         out: Array of the box's shape and the channels, filled in place.
     """
-    sizes = source.shape[: len(box)]
-    shown = [
-        (max(start, 0), min(stop, size)) for (start, stop), size in zip(box, sizes, strict=True)
+    pixels = [
+        mirror_fold(np.arange(start, stop), size)
+        for (start, stop), size in zip(box, source.shape, strict=False)
     ]
-    inner = [
-        slice(low - start, high - start) for (low, high), (start, _) in zip(shown, box, strict=True)
-    ]
-    out[tuple(inner)] = source[tuple(slice(low, high) for low, high in shown)]
-    for axis, part in enumerate(inner):
-        # Axes that were mirrored before are complete, later ones still hold the inner part only.
-        done = (slice(None),) * axis
-        _mirror(np.moveaxis(out[(*done, slice(None), *inner[axis + 1 :])], axis, 0), part)
-
-
-def _mirror(rows: np.ndarray, known: slice) -> None:
-    """Fills the rows before and after the known ones with their mirror image.
-
-    Of 8 rows of which 2, 3 and 4 are known, the result is `4 3 [2 3 4] 3 2 3`.
-    """
-    start, stop = known.start, known.stop
-    source = start + mirror_fold(np.arange(len(rows)) - start, stop - start)
-    rows[:start] = rows[source[:start]]
-    rows[stop:] = rows[source[stop:]]
+    part = np.asarray(source[tuple(slice(p.min(), p.max() + 1) for p in pixels)])
+    for axis, shown in enumerate(pixels):
+        rows = shown - shown.min()
+        if not np.array_equal(rows, np.arange(part.shape[axis])):  # there is a mirror
+            part = part.take(rows, axis)
+    out[...] = part
 
 
 def run_tiles(

@@ -226,6 +226,21 @@ def test_valid_network_equals_the_whole_image(shape):
     assert np.ptp(whole[..., 1]) > 1e-3
 
 
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_the_last_tile_may_write_fewer_rows_than_a_stride(rank, rows):
+    """What it writes depends on more mirrored pixels than it shows of the image."""
+    model = tiny_unet(input_shape=(*[None] * rank, 1), depth=2, filters=2)
+    smallest = model.geometry.smallest_tile
+    step = Segmenter(model, max_tile=smallest).plan((10**4,) * rank).step[0]
+    count = 1 + 2 * model.geometry.margin // step  # the last tile shows a part of the image only
+    image = rng_image(*(step * tiles + rows for tiles in (count, 1, 1)[:rank]))
+    whole = Segmenter(model, PLAIN, RAW).predict(image).probabilities
+    tiled = Segmenter(model, PLAIN, RAW, max_tile=smallest).predict(image).probabilities
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5)
+    assert np.ptp(whole[..., 1]) > 1e-3
+
+
 def test_valid_network_is_exact_for_equal_tile_shapes():
     """An image and a part of it, moved on the pooling grid: the same pixels in other tiles."""
     model = tiny_unet(input_shape=(76, 92, 1))

@@ -106,7 +106,20 @@ def check_real(values: np.ndarray, what: str, largest: np.floating | None = None
     if values.dtype.kind == "f":
         good = np.isfinite(values) if largest is None else np.abs(values) <= largest
         if not good.all():
-            bad = int(values.size - good.sum())
+            count = int(values.size - good.sum())
             raise ValueError(
-                f"{what} has {bad} NaN or infinite values; replace them first (np.nan_to_num)"
+                f"{what} has {count} NaN or infinite values, {_box(~good)}; crop or fill them"
             )
+
+
+def _box(found: np.ndarray) -> str:
+    """Where the values of an image lie: `in rows 3 to 7, columns 2 to 9`."""
+    names = {4: ("slices", "rows", "columns"), 3: ("rows", "columns")}.get(found.ndim, ())
+    if found.ndim == 3 and found.shape[-1] > 16:  # no channels: a volume's array
+        names = ()
+    places = np.argwhere(found)
+    first, last = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    if not names:
+        return f"from index {tuple(first)} to {tuple(last)}"
+    ranges = zip(names, first, last, strict=False)
+    return "in " + ", ".join(f"{name} {low} to {high}" for name, low, high in ranges)

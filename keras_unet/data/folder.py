@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from keras_unet.data.mask_kinds import MaskRule
 from keras_unet.errors import UsageError
 from keras_unet.files.channels import Channel
+from keras_unet.files.grids import on_grid_of
 from keras_unet.files.names import (
     MASK_ENDINGS,
     SUFFIXES,
@@ -19,15 +19,12 @@ from keras_unet.files.names import (
     stem_of,
     without_ending,
 )
-from keras_unet.files.nifti import is_nifti, same_grid
 from keras_unet.files.notes import gathered_notes
 from keras_unet.files.pairing import Pairing, by_stem
 from keras_unet.files.rasters import why_sizes_differ
 from keras_unet.files.reading import frames_in, read_image, read_labels
 from keras_unet.files.spacing import read_spacing
 from keras_unet.sample import Sample
-
-logger = logging.getLogger("keras_unet")
 
 PathLike = str | os.PathLike[str]
 
@@ -108,8 +105,9 @@ def read_folder(
     sources = [source for pair in files for source in _frames(*pair, rank, axes)]
     annotations: list[dict[str, Any]] = [{} for _ in sources]
     if masks is not None:
+        options: dict[str, Any] = {"colors": rule.colors, "negative": True, **shared}
         labels = [
-            read_labels(one.mask, colors=rule.colors, frame=one.frame, negative=True, **shared)
+            on_grid_of(read_labels(one.mask, frame=one.frame, **options), one.mask, one.image)
             for one in sources
         ]
         annotations = rule.annotations(labels, [one.mask for one in sources])
@@ -122,7 +120,7 @@ def read_folder(
                 f"{one.image} and {one.mask} differ in size. Received: {image.shape[:-1]} and "
                 f"{shape}{why_sizes_differ(one.image, image.shape[:-1], shape)}"
             )
-        spacing = _spacing(one.image, rank, one.mask)
+        spacing = _spacing(one.image, rank)
         samples.append(Sample(image, name=one.name, spacing=spacing, **annotation))
     return samples
 
@@ -152,18 +150,9 @@ def _frames(image: Path, mask: Path | None, rank: int, axes: str | None) -> list
     return [Source(f"{name}_t{frame:04d}", image, mask, frame) for frame in range(frames)]
 
 
-def _spacing(file: Path, rank: int, mask: Path | None = None) -> tuple[float, ...]:
-    """What the file of a volume tells of its voxels; logs where the mask's file disagrees."""
-    if rank != 3:
-        return ()
-    if mask is not None and is_nifti(file) and is_nifti(mask) and not same_grid(file, mask):
-        logger.warning(
-            "%s and %s have one shape, but their headers put the voxels at different places or in "
-            "another order; annotate on the image's own grid, or copy its header",
-            file,
-            mask,
-        )
-    return read_spacing(file) or ()
+def _spacing(file: Path, rank: int) -> tuple[float, ...]:
+    """What the file of a volume tells of its voxels."""
+    return (read_spacing(file) or ()) if rank == 3 else ()
 
 
 def _image_files(folder: Path) -> list[Path]:

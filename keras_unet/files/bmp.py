@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def decode_bmp(path: Path, data: bytes, max_pixels: int | None = None) -> Stored
     with decoder_errors(path, "BMP"):
         picture = BmpImagePlugin.BmpImageFile(io.BytesIO(data))
     check_pixels(path, picture.size[::-1], max_pixels)
-    with decoder_errors(path, "BMP"), picture:
+    with decoder_errors(path, "BMP", 4 * math.prod(picture.size)), picture:
         values = np.asarray(picture)
     if bits > 8:
         return Stored(values)

@@ -44,11 +44,8 @@ def decode(
             check_axes(axes)
         if frame is not None:
             raise no_frames(path)
-        if is_nifti(path):
-            values = read_nifti(path)
-            stored = Stored(values, pages="Z" * (values.ndim - 3))
-        else:
-            stored = decode_raster(path, max_pixels)
+        read = read_nifti if is_nifti(path) else decode_raster
+        stored = read(path, max_pixels)
     if 0 in stored.values.shape:
         raise ValueError(f"{path} has no pixels. Received: shape={stored.values.shape}")
     return stored

@@ -8,19 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from keras_unet.errors import UsageError
+from keras_unet.files.limits import named_memory
 
 PathLike = str | os.PathLike[str]
 
 
 @contextmanager
-def decoder_errors(path: PathLike, data: str) -> Iterator[None]:
+def decoder_errors(path: PathLike, data: str, needed: int | None = None) -> Iterator[None]:
     """Whatever a decoder raises inside becomes a `ValueError` with the file and the cause.
 
-    A `MemoryError` passes, and what decoders warn of is not said: they decode or raise.
+    What decoders warn of is not said: they decode or raise.
 
     Args:
         path: The file.
         data: What is decoded: "PNG".
+        needed: Bytes that its numbers take, if known, for the case that they do not fit into the
+            memory. Defaults to None.
 
     Example:
         >>> with decoder_errors("cells.png", "PNG"):
@@ -30,10 +33,10 @@ def decoder_errors(path: PathLike, data: str) -> Iterator[None]:
         ValueError: cells.png: its PNG data cannot be decoded (bad filter)
     """
     try:
-        with warnings.catch_warnings():
+        with named_memory(path, needed), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except MemoryError:
+    except UsageError:
         raise
     except Exception as error:  # each library has its own, down to SyntaxError and struct.error
         cause = " ".join(str(error).split())[:300] or type(error).__name__

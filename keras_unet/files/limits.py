@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
 from keras_unet._arguments import check_positive
 from keras_unet.errors import UsageError
+
+Reader = TypeVar("Reader", bound=Callable[..., Any])
 
 MAX_PIXELS = 2**28
 """Pages times height times width; channels are not counted."""
@@ -71,11 +75,11 @@ def check_pixels(
 
 @contextmanager
 def named_memory(path: str | os.PathLike[str], needed: int | None = None) -> Iterator[None]:
-    """Turns a `MemoryError` into an error that names the file.
+    """Turns a `MemoryError` into an error that names the file, and the bytes where they are known.
 
     Args:
         path: The file.
-        needed: Bytes that are about to be asked for, if known. Defaults to None.
+        needed: Bytes that are about to be asked for. Defaults to None, as NumPy's error says.
 
     Raises:
         ValueError: If the memory does not suffice inside the `with`.
@@ -83,8 +87,22 @@ def named_memory(path: str | os.PathLike[str], needed: int | None = None) -> Ite
     try:
         yield
     except MemoryError as error:
-        bytes_ = "" if needed is None else f" of {needed:,} bytes"
+        shape, dtype = getattr(error, "shape", None), getattr(error, "dtype", None)
+        if shape is not None and dtype is not None:  # NumPy's own kind of the error
+            needed = math.prod(shape) * dtype.itemsize
+        bytes_ = "" if needed is None else f", {needed:,} bytes more are needed"
         raise UsageError(
             f"{path} does not fit into the memory{bytes_}",
             "cut it into smaller files, or use a machine with more memory",
         ) from error
+
+
+def names_memory(read: Reader) -> Reader:
+    """Decorator of functions that read a file, their first argument: `named_memory` around them."""
+
+    @functools.wraps(read)
+    def reads(path: Any, *args: Any, **options: Any) -> Any:
+        with named_memory(path):
+            return read(path, *args, **options)
+
+    return cast(Reader, reads)

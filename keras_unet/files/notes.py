@@ -23,6 +23,11 @@ KINDS = {
         "zero means white in {name}; not inverted",
         "zero means white in {count} images; not inverted",
     ),
+    "turned_mask": (
+        "{name} has another order of voxels than its image; it was turned as both headers say",
+        "{count} masks have another order of voxels than their images; they were turned as the "
+        "headers say",
+    ),
 }
 """What is said of one file, and of several."""
 

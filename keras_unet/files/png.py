@@ -21,7 +21,8 @@ HEADER_BYTES = 33
 """Magic and the first chunk."""
 
 GREY, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 3, 4, 6
-"""Kinds of colour."""
+CHANNELS = {2: 3, GREY_ALPHA: 2, RGB_ALPHA: 4}
+"""Kinds of colour, and those of more than one channel."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ def decode_png(path: Path, data: bytes, max_pixels: int | None = None) -> tuple[
     header = png_header(path, data)
     check_pixels(path, (header.height, header.width), max_pixels)
     pixels, colours, exif = _chunks(path, data)
-    with decoder_errors(path, "PNG"):
+    needed = (
+        header.height * header.width * CHANNELS.get(header.colour, 1) * max(1, header.depth // 8)
+    )
+    with decoder_errors(path, "PNG", needed):
         if header.depth == 16 and header.colour != GREY:
             values = imagecodecs.png_decode(pixels)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -129,7 +130,7 @@ def _decode_jpeg(path: Path, data: bytes, max_pixels: int | None) -> tuple[Store
     with decoder_errors(path, "JPEG"):
         picture = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     check_pixels(path, picture.size[::-1], max_pixels)
-    with decoder_errors(path, "JPEG"), picture:
+    with decoder_errors(path, "JPEG", 4 * math.prod(picture.size)), picture:
         values = np.asarray(picture if picture.mode != "CMYK" else picture.convert("RGB"))
     exif = picture.info.get("exif", b"")
     return Stored(np.atleast_3d(values), lossy="JPEG"), exif
@@ -142,7 +143,7 @@ def _decode_gif(path: Path, data: bytes, max_pixels: int | None) -> Stored:
     check_pixels(path, picture.size[::-1], max_pixels)
     if animated:
         raise animation(path)
-    with decoder_errors(path, "GIF"), picture:
+    with decoder_errors(path, "GIF", 4 * math.prod(picture.size)), picture:
         values = np.asarray(picture)[..., None]
         colours = picture.getpalette("RGB") if picture.mode == "P" else None
     if colours is None:

@@ -11,6 +11,8 @@ from keras_unet._arguments import check_real
 from keras_unet.errors import UsageError
 from keras_unet.files.channels import Channel, pick_channels, to_channels
 from keras_unet.files.decoding import decode, pages_in
+from keras_unet.files.label_values import as_labels
+from keras_unet.files.limits import names_memory
 from keras_unet.files.pages import check_rank, count_frames, with_rank
 from keras_unet.files.stored import Stored
 
@@ -18,6 +20,7 @@ PathLike = str | os.PathLike[str]
 Colors = Sequence[Sequence[int]] | str | None
 
 
+@names_memory
 def read_image(
     path: PathLike,
     rank: int | None = 2,
@@ -111,6 +114,7 @@ def frames_in(path: PathLike, rank: int | None = 2, *, axes: str | None = None) 
     return count_frames(pages, sizes, rank)
 
 
+@names_memory
 def read_labels(
     path: PathLike,
     colors: Colors = None,
@@ -166,7 +170,8 @@ def read_labels(
     if isinstance(colors, str) and colors != "ids":
         raise ValueError(f"colors must be 'ids' or RGB triples. Received: colors={colors!r}")
     if colors is None or (colors == "ids" and _is_grey(stored, values)):
-        return _integers(path, _single_channel(path, stored, values), negative)
+        single = _single_channel(path, stored, values)
+        return as_labels(path, single, stored.step, negative, renumber=colors == "ids")
     return _encode_colors(path, stored, values, colors)
 
 
@@ -197,21 +202,6 @@ def _single_channel(path: PathLike, stored: Stored, values: np.ndarray) -> np.nd
         )
     first = colour[..., 0]
     return first // (255 // stored.levels) if stored.levels else first
-
-
-def _integers(path: PathLike, values: np.ndarray, negative: bool = False) -> np.ndarray:
-    """The values as int32, or an error that shows the first offenders."""
-    if np.issubdtype(values.dtype, np.inexact):
-        broken = values[np.isnan(values) | (np.rint(values) != values)]
-        if broken.size:
-            shown = np.unique(broken)[:5].tolist()
-            raise ValueError(f"{path} must hold whole numbers as labels. Received: {shown}, ...")
-    known = np.iinfo(np.int32)
-    if values.min() < (known.min if negative else 0) or values.max() > known.max:
-        raise ValueError(
-            f"{path} must hold labels in 0..2**31-1. Received: {values.min()}..{values.max()}"
-        )
-    return values.astype(np.int32)
 
 
 def _encode_colors(

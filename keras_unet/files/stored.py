@@ -23,6 +23,8 @@ class Stored:
         levels: Largest value of a grey image of 1, 2 or 4 bits, which was stretched to 0..255;
             None otherwise.
         part: Where the file is but a part: what it holds of how many, in words.
+        step: How far labels may lie from the whole numbers that they mean, where the file scales
+            them or holds floats.
     """
 
     values: np.ndarray
@@ -33,6 +35,7 @@ class Stored:
     lossy: str = ""
     levels: int | None = None
     part: str = ""
+    step: float = 0.0
 
     def colors(self, values: np.ndarray) -> np.ndarray:
         """Values of the file without their opacity, indices as colours."""

@@ -70,6 +70,6 @@ def decode_webp(path: Path, data: bytes, max_pixels: int | None = None) -> tuple
         elif kind == b"EXIF":
             exif = data[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
-    with decoder_errors(path, "WebP"):
+    with decoder_errors(path, "WebP", 4 * header.height * header.width):
         values = imagecodecs.webp_decode(data)
     return Stored(values, alpha=values.shape[-1] == 4, lossy=lossy), exif

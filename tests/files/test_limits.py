@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from keras_unet.errors import UsageError
-from keras_unet.files.limits import MAX_PIXELS, check_pixels, named_memory
+from keras_unet.files.limits import MAX_PIXELS, check_pixels, named_memory, names_memory
 
 pytestmark = pytest.mark.core
 
@@ -52,7 +53,7 @@ def test_an_argument_that_is_no_number_is_named(value):
 
 def test_memory_that_does_not_suffice_is_named():
     with (
-        pytest.raises(UsageError, match=r"x\.png does not fit .* of 4,000 bytes"),
+        pytest.raises(UsageError, match=r"x\.png does not fit .*, 4,000 bytes more are needed"),
         named_memory("x.png", 4000),
     ):
         raise MemoryError
@@ -61,3 +62,13 @@ def test_memory_that_does_not_suffice_is_named():
         named_memory("x.png"),
     ):
         raise MemoryError
+
+
+def test_bytes_that_numpy_asked_for_are_named():
+    @names_memory
+    def read(path, sizes):
+        return np.empty(sizes, np.uint16)
+
+    assert read("x.png", (3, 4)).shape == (3, 4)
+    with pytest.raises(UsageError, match=r"x\.png does not fit .*, 400,000,000,000,000,000 bytes"):
+        read("x.png", (2 * 10**8, 10**9))

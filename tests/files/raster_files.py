@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
 import numpy as np
+from PIL import Image
 
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
 ADAM7 += ((1, 0, 2, 1),)
@@ -94,3 +96,9 @@ def webp_with_exif(webp: bytes, data: bytes, width: int, height: int) -> bytes:
 
 def webp_chunk(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def pillow(array: np.ndarray, format_: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format_, **options)
+    return buffer.getvalue()

@@ -34,7 +34,6 @@ def keras_step(policy: str, jit: bool, steps: int, threads: int) -> tuple[float,
 
     keras.mixed_precision.set_global_policy(policy)
     model = ku.models.UNet((TILE, TILE, 1), filters=WIDTH, depth=DEPTH, padding="same")
-    model.supports_jit = True  # on a CPU the package says no; here is why
     model.compile("adam", loss=ku.losses.WeightedCrossentropy(), jit_compile=jit)
     samples = ku.data.synthetic_cells(8, shape=(512, 512), seed=0)
     pipeline = ku.data.training_dataset(

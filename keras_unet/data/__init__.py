@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "cell_tracking": ["read_cell_tracking", "read_cell_tracking_markers"],
         "data_set": ["load_samples", "parse_selection"],
+        "fitting": ["num_classes"],
         "folder": ["read_folder"],
         "isbi2012": ["read_isbi2012"],
         "keras_unet.augmentation.augmentation": ["Augmentation"],
@@ -21,5 +22,6 @@ __getattr__, __dir__, __all__ = attach(
         "pipeline": ["training_dataset"],
         "resolution": ["resize_sample", "working_shape"],
         "synthetic": ["synthetic_cells"],
+        "validation": ["validation_dataset"],
     },
 )

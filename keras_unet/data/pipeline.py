@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +10,8 @@ import tensorflow as tf
 
 from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.augmentation.fused_warp import FusedWarp, Source
+from keras_unet.data.fitting import Normalize, check_samples, target_for, tile_shapes, told_classes
+from keras_unet.data.python_stage import python_stage
 from keras_unet.geometry.base import Geometry
 from keras_unet.normalization import Normalization
 from keras_unet.sample import Sample
@@ -22,14 +21,6 @@ SAMPLINGS = ("image", "area")
 
 _FOREGROUND_POINTS = 4096
 """Foreground pixels of an image among which a favoured tile centre is drawn."""
-
-_QUIET = 1.0
-"""Seconds without a call after which reading ahead has ended."""
-
-_closing = threading.Event()
-_last_call = float("-inf")
-
-Normalize = Callable[[np.ndarray], np.ndarray]
 
 
 class _Arena(NamedTuple):
@@ -56,7 +47,7 @@ def training_dataset(
     batch_size: int = 1,
     augmentation: Augmentation | None = None,
     target: Target | None = None,
-    weights: Any = "paper",
+    weights: Any = ...,
     normalization: Normalize | None = None,
     seed: int = 0,
     start: int = 0,
@@ -86,8 +77,10 @@ def training_dataset(
             per axis. Defaults to 572.
         batch_size: Tiles in a batch. Defaults to 1.
         augmentation: Random changes. Defaults to None: random positions only, pixels unchanged.
-        target: What the network learns. Defaults to None, `ClassTarget(weights=weights)`.
-        weights: Weights of that default target. Defaults to "paper".
+        target: What the network learns. Defaults to None: a `ClassTarget` of as many classes as the
+            samples have (`data.num_classes`).
+        weights: Weights of that default target, see `ClassTarget`; not beside `target`. Defaults to
+            "paper".
         normalization: Called once with every whole image; returns floats of the same shape.
             Defaults to None, `Normalization()`, as in `Segmenter`; `Normalization("none")` leaves
             grey values as they are.
@@ -102,10 +95,10 @@ def training_dataset(
         jit_compile: Whether XLA compiles the warp. Defaults to None: where XLA works.
 
     Returns:
-        An infinite dataset of `(image, y, weights)` as `model.fit` takes it (with
-        `steps_per_epoch`): `image` float32 `(batch, *tile, C)`; `y` int32 `(batch, *output)` or
-        float32 `(batch, *output, K)`, as the target has it; `weights` float32 `(batch, *output)`.
-        `output` is `geometry.output_size` of each tile size.
+        An infinite dataset, whose `cardinality()` says so, of `(image, y, weights)` as `model.fit`
+        takes it with `steps_per_epoch`: `image` float32 `(batch, *tile, C)`; `y` int32
+        `(batch, *output)` or float32 `(batch, *output, K)`, as the target has it; `weights` float32
+        `(batch, *output)`. `output` is `geometry.output_size` of each tile size.
 
     Raises:
         ValueError: If the samples do not fit together, to the geometry or to the target, or an
@@ -119,12 +112,9 @@ def training_dataset(
     """
     samples = list(samples)
     _check_options(batch_size, start, sampling, foreground_fraction)
-    tile_shape, output_shape = _tile_shapes(geometry, tile)
-    if target is None:
-        from keras_unet.targets import ClassTarget
-
-        target = ClassTarget(weights=weights)
-    _check_samples(samples, geometry, target)
+    tile_shape, output_shape = tile_shapes(geometry, tile)
+    target = target_for(samples, target, "paper" if weights is ... else weights, weights is not ...)
+    check_samples(samples, geometry, target)
     label_shape = tuple(size + 2 * target.halo for size in output_shape)
     smallest = np.min([sample.shape for sample in samples], axis=0)
     centred = np.all(smallest >= output_shape)  # then the centre of a tile lies in the image
@@ -152,9 +142,10 @@ def training_dataset(
     dataset = tf.data.Dataset.zip(tf.data.Dataset.range(start, tf.int64.max), order)
     dataset = dataset.map(make, num_parallel_calls=num_parallel_calls, deterministic=True)
     dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     options = tf.data.Options()  # one endless stream; a strategy must not cut it by its files
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.with_options(options)
+    return told_classes(dataset.with_options(options), target)
 
 
 def _check_options(batch_size: int, start: int, sampling: str, foreground_fraction: float) -> None:
@@ -169,55 +160,6 @@ def _check_options(batch_size: int, start: int, sampling: str, foreground_fracti
             "foreground_fraction must lie in 0..1. "
             f"Received: foreground_fraction={foreground_fraction}"
         )
-
-
-def _tile_shapes(
-    geometry: Geometry, tile: int | Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Input and output shape of a tile."""
-    sizes = (tile,) * geometry.rank if isinstance(tile, int) else tuple(tile)
-    if len(sizes) != geometry.rank:
-        raise ValueError(f"tile needs one number or {geometry.rank} of them. Received: tile={tile}")
-    for size in sizes:
-        geometry.check(size, "tile")
-    return sizes, tuple(geometry.output_size(size) for size in sizes)
-
-
-def _check_samples(samples: Sequence[Sample], geometry: Geometry, target: Target) -> None:
-    if not samples:
-        raise ValueError("training_dataset needs at least one sample. Received: samples=[]")
-    channels = samples[0].channels
-    tried: set[tuple[bool, bool]] = set()
-    for index, sample in enumerate(samples):
-        label = f"sample {sample.name!r} (number {index})"
-        if sample.rank != geometry.rank:
-            raise ValueError(
-                f"{label} has {sample.rank} spatial axes, but the network has {geometry.rank}. "
-                f"Received: image.shape={sample.image.shape}"
-            )
-        if sample.channels != channels:
-            raise ValueError(
-                f"all samples must have the same number of channels: {label} has "
-                f"{sample.channels}, {samples[0].name!r} has {channels}"
-            )
-        if sample.instances is None and sample.classes is None:
-            raise ValueError(f"{label} has no annotation: neither instances nor classes")
-        if target.target_channels is None and sample.classes is not None:
-            values = np.unique(sample.classes)
-            if values[-1] >= target.num_outputs:
-                raise ValueError(
-                    f"{label} has classes outside of 0..{target.num_outputs - 1}, which the target "
-                    f"allows. Received: classes={values[:20].tolist()}"
-                )
-        kinds = (sample.instances is None, sample.classes is None)
-        if kinds not in tried:  # does the target take this kind of annotation?
-            tried.add(kinds)
-            corner = tuple(slice(0, 8) for _ in sample.shape)
-            maps = (sample.instances, sample.classes)
-            try:
-                target.encode(*(None if m is None else m[corner] for m in maps))
-            except ValueError as error:
-                raise ValueError(f"{label}: {error}") from error
 
 
 def _fill_arena(samples: Sequence[Sample], normalization: Normalize) -> _Arena:
@@ -352,47 +294,3 @@ def _encoder(
         )
 
     return lambda labels, which: python_stage(encode, [labels, which], specs)
-
-
-def python_stage(
-    function: Callable[..., tuple[np.ndarray, ...]],
-    inputs: Sequence[tf.Tensor],
-    outputs: Sequence[tf.TensorSpec],
-) -> list[tf.Tensor]:
-    """Calls a Python function on the elements of a dataset; cannot hang the end of the program.
-
-    TensorFlow reads ahead in threads of its own. If the interpreter shuts down while one of them
-    waits to enter Python, the iterator waits for that thread and the thread for the interpreter,
-    for ever. So, before the interpreter goes, calls return at once and the reading ahead is given
-    time to end.
-
-    Args:
-        function: Takes NumPy arrays and gives one for each of `outputs`.
-        inputs: Its arguments.
-        outputs: Shapes and dtypes of its results.
-
-    Returns:
-        The results, with these static shapes.
-    """
-
-    def call(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        global _last_call
-        if _closing.is_set():
-            results = tuple(np.zeros(o.shape, o.dtype.as_numpy_dtype) for o in outputs)
-        else:
-            results = function(*arrays)
-        _last_call = time.monotonic()
-        return results
-
-    results = tf.numpy_function(call, inputs, [spec.dtype for spec in outputs])
-    for result, spec in zip(results, outputs, strict=True):
-        result.set_shape(spec.shape)
-    return results
-
-
-@atexit.register
-def _come_to_rest() -> None:
-    """Lets reading ahead end, see `python_stage`."""
-    _closing.set()
-    while time.monotonic() - _last_call < _QUIET:
-        time.sleep(0.05)

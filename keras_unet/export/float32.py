@@ -30,7 +30,10 @@ def float32_model(model: keras.Model) -> keras.Model:
         if type(model) in (keras.Model, keras.Sequential) or "layers" in config:
             twin = keras.models.clone_model(model, clone_function=_as_float32)
         else:
-            twin = type(model).from_config({**config, "dtype": "float32"})
+            config = {**config, "dtype": "float32"}
+            for changed in config.get("changed_layers", {}).values():
+                changed.pop("dtype", None)
+            twin = type(model).from_config(config)
         twin.set_weights(model.get_weights())
     except (TypeError, ValueError) as error:
         raise ValueError(

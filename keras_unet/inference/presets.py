@@ -79,12 +79,12 @@ def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     Raises:
         ValueError: If there is no such preset, or a file is missing or damaged.
     """
-    from keras_unet import models
+    from keras_unet.models import registry
 
     folder = _find(name)
     try:
         preset = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        model = models.create(preset["model"]["name"], **preset["model"]["arguments"])
+        model = registry.get(preset["model"]["name"]).from_config(preset["model"]["arguments"])
         config, expected = preset["segmenter"], preset["weights_sha256"]
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise _damaged(folder / CONFIG_NAME, f"{type(error).__name__}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -27,7 +27,12 @@ class PixelLoss(keras.losses.Loss):
         ignore_class: Label of pixels that get weight zero. Defaults to None.
         weights_in_target: Whether `y_true` carries the weights as a second channel.
         name: Name of the loss.
+
+    Attributes:
+        takes_labels: Whether `y_true` is a map of class numbers.
     """
+
+    takes_labels: ClassVar[bool] = True
 
     def __init__(
         self,

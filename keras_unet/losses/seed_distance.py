@@ -46,6 +46,8 @@ class SeedDistance(PixelLoss):
         0.5
     """
 
+    takes_labels = False
+
     def __init__(
         self,
         distance_weight: float = 1.0,

@@ -232,6 +232,8 @@ class TanimotoMaps(pixels.PixelLoss):
         doi:10.1016/j.isprsjprs.2020.01.013, arXiv:1904.00592
     """
 
+    takes_labels = False
+
     def __init__(
         self,
         activation: str | None = "sigmoid",

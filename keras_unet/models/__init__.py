@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "attention_unet": ["AttentionUNet"],
         "fcn": ["FCN"],
+        "fit_checks": ["TrainingModel"],
         "registry": ["arguments", "create", "get", "list_models"],
         "res_unet": ["ResUNet"],
         "res_unet_a": ["ResUNetA"],

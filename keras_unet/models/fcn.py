@@ -154,8 +154,8 @@ class _Scores:
         name = f"score_{name}"
         return self.blocks.convolution(x, self.num_classes, 1, name, dtype="float32", **options)
 
-    def up(self, x: Any, factor: int) -> Any:
-        name = f"up{factor}_{x.name}"
+    def up(self, x: Any, factor: int, name: str) -> Any:
+        name = f"up_{name}"
         if not self.learned:
             return BilinearUpConvolution(factor, name=name, dtype="float32")(x)
         rank, classes = self.blocks.geometry.rank, self.num_classes
@@ -181,9 +181,9 @@ class _Scores:
             skip = self.score(pools[stage - 1], f"pool{stage}")
             skip = self.crop(skip, SKIP_CROP[stage], f"crop_pool{stage}")
             add = keras.layers.Add(name=f"fuse_pool{stage}", dtype="float32")
-            score = add([self.up(score, 2), skip])
+            score = add([self.up(score, 2, f"to_pool{stage}"), skip])
             factor //= 2
-        return self.crop(self.up(score, factor), LAST_CROP[variant], "crop_scores")
+        return self.crop(self.up(score, factor, "to_image"), LAST_CROP[variant], "crop_scores")
 
 
 def _paths(variant: str) -> list[list[Reads]]:

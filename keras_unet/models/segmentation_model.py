@@ -9,16 +9,20 @@ from typing import Any
 
 import keras
 
+from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry
 from keras_unet.models.any_size import checks_only
+from keras_unet.models.fit_checks import CheckedModel, TrainingModel
+from keras_unet.models.layer_changes import as_built, changes_since, restore
 
 
-class SegmentationModel(keras.Model):
+class SegmentationModel(CheckedModel):
     """Base class of the architectures: a functional model that knows its geometry and arguments.
 
     A subclass builds its graph from its arguments and hands it over. What its constructor was
     called with, with the defaults, is remembered and is what the model is saved by: a `.keras` file
-    stays readable when the code that builds the graph changes.
+    stays readable when the code that builds the graph changes. What was changed in single layers
+    since (frozen, another rate or activation) is saved beside it.
 
     Every architecture takes these arguments; its own documentation has the others:
 
@@ -57,7 +61,6 @@ class SegmentationModel(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.dtype_policy = dtype
         self.geometry = geometry
-        self.supports_jit = _xla_pays()
 
     def training_model(self) -> keras.Model:
         """What is compiled to train this model: itself, or a model that shares all its layers.
@@ -69,9 +72,16 @@ class SegmentationModel(keras.Model):
 
     def _sharing(self, outputs: Any, suffix: str) -> keras.Model:
         """A model of other outputs that shares the layers, named after this one."""
-        model = keras.Model(self.inputs[0], outputs, name=f"{self.name}_{suffix}")
-        model.supports_jit = self.supports_jit
-        return model
+        return TrainingModel(self.inputs[0], outputs, name=f"{self.name}_{suffix}")
+
+    def _check_classes(self, num_classes: int | None) -> None:
+        channels = self.outputs[0].shape[-1]
+        if num_classes is not None and num_classes > max(channels, 2):
+            raise UsageError(
+                f"class {num_classes - 1} in y, but the model has {channels} "
+                f"output{'s'[: channels != 1]}",
+                f"build it with num_classes={num_classes}",
+            )
 
     def training_loss(self, loss: keras.losses.Loss) -> keras.losses.Loss:
         """The loss of `training_model()`, from the one for this model's logits."""
@@ -105,7 +115,12 @@ class SegmentationModel(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values."""
+        """The constructor's arguments as plain values, and what was changed in layers since.
+
+        Raises:
+            ValueError: If something was changed that cannot be stored.
+        """
+        changes = changes_since(self, self._as_built)
         config = {**self._arguments, "input_shape": tuple(self._arguments["input_shape"])}
         if "activation" in config:
             function = keras.activations.get(config["activation"])
@@ -117,12 +132,16 @@ class SegmentationModel(keras.Model):
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "name": self.name,
             "trainable": self.trainable,
+            **({"changed_layers": changes} if changes else {}),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SegmentationModel:
         """Makes the model from `get_config`."""
-        return cls(**config)
+        arguments = {name: value for name, value in config.items() if name != "changed_layers"}
+        model = cls(**arguments)
+        restore(model, config.get("changed_layers", {}))
+        return model
 
 
 def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:
@@ -131,26 +150,18 @@ def _remembering(constructor: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(constructor)
     def remembering(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "_arguments" not in vars(self):  # else that of a subclass, which is what is saved
+        outermost = "_arguments" not in vars(self)  # that of a subclass is what is saved
+        if outermost:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             _, *arguments = bound.arguments.items()
             object.__setattr__(self, "_arguments", dict(arguments))  # not tracked by Keras
         constructor(self, *args, **kwargs)
+        if outermost:
+            object.__setattr__(self, "_as_built", as_built(self))
 
     remembering.__signature__ = signature  # type: ignore[attr-defined]  # Keras looks at it
     return remembering
-
-
-def _xla_pays() -> bool:
-    """Whether `compile` may choose XLA by itself (`jit_compile="auto"`).
-
-    Not for TensorFlow on a CPU: there XLA leaves the oneDNN kernels, and a training step takes two
-    to four times as long (`benchmarks/training_step.py`).
-    """
-    if keras.config.backend() != "tensorflow":
-        return True
-    return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def check_input_shape(input_shape: Any) -> tuple[int | None, ...]:

@@ -211,7 +211,16 @@ ILL_CASES = [
     ([sample(), sample(1, channels=3)], {}, "'image1'.*has 3, 'image0' has 1"),
     ([sample(0, (9, 40, 52))], {}, "has 3 spatial axes, but the network has 2"),
     ([sample(), sample(1).replace(instances=None)], {}, "'image1'.*no annotation"),
-    ([sample(classes=CLASSES)], {}, r"'image0'.*0\.\.1.*classes=\[4\]"),
+    (
+        [sample(classes=CLASSES)],
+        {"target": ClassTarget()},
+        r"'image0'.*class 4, but the target has 2 classes; .*ClassTarget\(num_classes=5\)",
+    ),
+    (
+        [sample()],
+        {"target": ClassTarget(), "weights": "paper"},
+        r"weights='paper' has no effect beside a target.*ClassTarget\(weights=...\)",
+    ),
     ([sample(classes=CLASSES)], {"target": SeedTarget()}, "'image0'.*needs instances"),
     ([sample()], {"target": ClassTarget(num_classes=3)}, "'image0'.*needs a class map"),
     ([sample()], {"tile": 17}, "tile=17"),

@@ -19,7 +19,9 @@ NO_CLASSES = {
     "divided by 256": lambda mask: mask * 255 / 256,
     "below zero": lambda mask: np.where(mask == 0, -0.3, mask),
     "one pixel between": lambda mask: np.where(np.arange(mask.size).reshape(mask.shape), mask, 0.5),
-    "a hair above": lambda mask: np.where(mask == 1, np.nextafter(np.float32(1), 2), mask),
+    "a hair above": lambda mask: np.where(
+        mask == 1, np.nextafter(np.float32(1), np.float32(2)), mask
+    ),
     "not a number": lambda mask: np.where(mask == 1, np.nan, mask),
     "infinite": lambda mask: np.where(mask == 1, np.inf, mask),
 }

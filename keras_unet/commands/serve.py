@@ -72,6 +72,8 @@ def serve(
     from keras_unet.serving.temporary import temporary_folder
 
     require_extra()
+    # Without it oneDNN keeps the largest memory that a request has ever needed, for ever.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     if (source is None) is (preset is None):
         raise ValueError("serve needs a folder of models, a run folder, or --preset")
     if log_level.lower() not in ("debug", "info", "warning", "error"):

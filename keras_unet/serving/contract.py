@@ -92,7 +92,7 @@ class TensorSpec:
         """The shape in words."""
         if self.shape is None:
             return "any shape"
-        return str([size if size is not None else "?" for size in self.shape])
+        return f"[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Raises INVALID_ARGUMENT if an array of this shape does not fit the input `name`."""

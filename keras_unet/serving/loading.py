@@ -223,7 +223,7 @@ def plain_message(message: str) -> str:
     """What went wrong in an operation, without where in the graph that was."""
     said = re.search(r"assertion failed: \[([^\]]*)\]", message)
     if said:
-        return said[1]
+        return said[1].replace('\\"', '"')  # TensorFlow shows a text as C would write it
     text = re.sub(r"\{\{\w+ [^}]*\}\}\s*|\[Op:\w*\]", "", message)
     lines = [line for line in text.splitlines() if line.strip(" \t[]")]
     # With where the graph was made, the message comes last.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -73,15 +74,13 @@ def segment(
     import tensorflow as tf
 
     from keras_unet import targets
-    from keras_unet.export.graph_decoding import decode_picture
     from keras_unet.inference.preparation import finish
     from keras_unet.serving.loading import plain_message
 
     _, model, about = _shown(store)
     try:
-        values, peak = decode_picture(
-            tf.constant(contents), about["channels"], about.get("max_pixels", 2**26)
-        )
+        decode = _decoder(about["channels"], about.get("max_pixels", 2**26))
+        values, peak = decode(tf.constant(contents))
     except tf.errors.OpError as error:
         raise invalid(plain_message(error.message)) from None
     is_unit = about["normalization"]["mode"] == "unit"
@@ -98,6 +97,20 @@ def segment(
     # OpenCV's order is blue, green, red.
     planes = [found.classes, found.instances >> 8, found.instances & 255]
     return cv2.imencode(".png", np.stack(planes, axis=-1).astype(np.uint8))[1].tobytes()
+
+
+@functools.lru_cache(maxsize=8)
+def _decoder(channels: int, max_pixels: int) -> Callable[[Any], tuple[Any, Any]]:
+    """`decode_picture` as a graph, whose errors are those of an exported model."""
+    import tensorflow as tf
+
+    from keras_unet.export.graph_decoding import decode_picture
+
+    return tf.function(
+        lambda contents: decode_picture(contents, channels, max_pixels),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
 
 
 def _shown(store: ModelStore) -> tuple[str, LoadedModel, dict[str, Any]]:

@@ -21,6 +21,19 @@ CANCELLING = 0.5
 """Seconds that cancelled requests get to end."""
 
 
+class _HttpLog(logging.LoggerAdapter):
+    """What aiohttp logs: bytes that are no HTTP are no event here, they are answered 400."""
+
+    def exception(self, msg: object, *args: Any, exc_info: Any = True, **options: Any) -> None:
+        """A traceback, but for what a client has sent."""
+        from aiohttp.http_exceptions import HttpProcessingError
+
+        if isinstance(exc_info, HttpProcessingError):
+            self.debug(msg, *args, **options)
+        else:
+            self.error(msg, *args, exc_info=exc_info, **options)
+
+
 class RestThread:
     """Starts and stops it.
 
@@ -57,6 +70,7 @@ class RestThread:
         self._runner = web.AppRunner(
             self.interface.application,
             access_log=None,
+            logger=_HttpLog(log, {}),
             auto_decompress=False,  # done by the interface, so that a broken body is answered
             handler_cancellation=True,  # a client that has gone waits for nothing
             keepalive_timeout=options.idle_seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
@@ -16,11 +17,13 @@ import requests
 from serving_models import png, write_version
 
 from keras_unet.serving import GrpcClient, RestClient, Server, ServerOptions, ServingError
+from keras_unet.serving.loading import plain_message
 from keras_unet.serving.memory import Trimmer, resident_bytes
 from keras_unet.serving.origins import Origins
 
 IMAGE = (np.arange(35, dtype=np.uint8) * 7).reshape(5, 7)
 LARGE = png(np.zeros((1400, 1000), np.uint8))  # two of them are beyond the model's limit
+NODE = "\n\t [[{{node z}}]] [Op:g]"
 LONG = 20.0
 """Seconds after which a test has failed; what it waits for comes in less than one."""
 
@@ -133,7 +136,7 @@ def test_an_idle_connection_is_closed(server):
 
 
 def test_a_client_that_does_not_read_is_left(base):
-    body = gzip.compress(json.dumps({"inputs": np.zeros((1, 800, 1000, 1)).tolist()}).encode())
+    body = gzip.compress(json.dumps({"inputs": np.zeros((1, 600, 900, 1)).tolist()}).encode())
     text = f"Content-Length: {len(body)}\r\nContent-Encoding: gzip"
     with Server(options(base, body_seconds=0.1)) as server, connect(server) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -218,6 +221,26 @@ def test_messages_name_no_nodes(server, file):
                 client.predict("segment_bytes", {"image_bytes": np.array(files, object)})
             assert "{{" not in caught.value.message
             assert "\n" not in caught.value.message
+    answer = requests.post(f"{server.rest_url}/page/segment", data=file)
+    assert answer.status_code == 400
+    words = "TIFF cannot be decoded" if file[:2] == b"II" else "not a PNG, JPEG, BMP, GIF or WebP"
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ('{{function_node f}} assertion failed: [no \\"x\\"] [y]' + NODE, 'no "x"'),
+        (
+            "Graph execution error:\n\nDetected at node a\n  File b\nInvalid PNG" + NODE,
+            "Invalid PNG",
+        ),
+        ("{{function_node f}} Invalid JPEG, size 3" + NODE, "Invalid JPEG, size 3"),
+        ("", ""),
+    ],
+)
+def test_plain_messages(message, told):
+    assert plain_message(message) == told
 
 
 @pytest.fixture
@@ -283,6 +306,25 @@ def test_a_broken_body_is_an_error_of_the_client(server):
     with connect(server) as one:
         one.sendall(head(server, "Transfer-Encoding: chunked") + b"no size\r\n")
         assert b" 400 " in read_all(one)[:20]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00" * 9,  # the greeting of TLS
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: a\r\n" * 40_000 + b"\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_400_and_not_logged(server, sent, caplog):
+    with caplog.at_level(logging.INFO), connect(server) as one:
+        with contextlib.suppress(ConnectionError):
+            one.sendall(sent)
+        answer = read_all(one)
+    assert not answer or b" 400 " in answer[:20]
+    assert not caplog.records
+    assert requests.get(f"{server.rest_url}/healthz").ok
 
 
 # === Stopping ===

@@ -173,7 +173,7 @@ def make_runs(folder: Path) -> None:
     segmenter = ku.train(samples[:1], recipe, run, samples[1:], progress=False)
     save_preset(folder / "preset", segmenter.model, segmenter.get_config(), {"about": "fuzz"})
     for ending in ("tflite", "onnx"):
-        segmenter.export(folder / "exports" / f"a.{ending}", format=ending)
+        segmenter.export(folder / ending / f"a.{ending}", format=ending)
 
 
 def kinds_of_runs(folder: Path) -> list[Kind]:
@@ -182,7 +182,7 @@ def kinds_of_runs(folder: Path) -> list[Kind]:
     from keras_unet.report.run_report import read_log
     from keras_unet.training.checkpoint import latest_checkpoint
 
-    run, preset, exports = (folder / name for name in ("run", "preset", "exports"))
+    run, preset = folder / "run", folder / "preset"
     step = sorted((run / "checkpoint").glob("step-*.npz"))[-1]
     readers: list[tuple[Path, Read, Path | None]] = [
         (run / "recipe.yaml", ku.Recipe.from_file, None),
@@ -192,9 +192,9 @@ def kinds_of_runs(folder: Path) -> list[Kind]:
         (preset / "preset.json", lambda path: ku.Segmenter.from_preset(path.parent), preset),
         (preset / "weights.npz", lambda path: ku.Segmenter.from_preset(path.parent), preset),
     ]
-    for graph in (exports / "a.tflite", exports / "a.onnx"):
-        load = functools.partial(_load_export, graph.name)
-        readers.append((graph.with_suffix(".json"), load, exports))
+    for ending in ("tflite", "onnx"):
+        load = functools.partial(_load_export, f"a.{ending}")
+        readers.append((folder / ending / "a.json", load, folder / ending))
     return [Kind(file.read_bytes(), file.name, read, beside) for file, read, beside in readers]
 
 

@@ -33,7 +33,7 @@ def as_labels(
         ValueError: If a value is no label.
 
     Example:
-        >>> as_labels("a.nii", np.array([0, 1.0000153, 2.0000305]), step=2e-5)
+        >>> as_labels("a.nii", np.array([0, 1.0000153, 2.0000305]), step=1e-4)
         array([0, 1, 2], dtype=int32)
         >>> as_labels("a.tif", np.array([0, 2**40, 2**33]), renumber=True)
         array([0, 2, 1], dtype=int32)

@@ -31,11 +31,11 @@ def predict(
     probabilities: bool = False,
     overlays: bool = True,
     tta: Annotated[str | None, one_of("flips", "d4", "paper7")] = None,
-    max_tile: int | None = None,
+    max_tile: Annotated[int | None, typer.Option(min=1)] = None,
     axes: Annotated[str | None, typer.Option(metavar="LETTERS")] = None,
     channel: Annotated[str | None, typer.Option(metavar="A,B,...")] = None,
     channels: Annotated[str | None, one_of("1", "3")] = None,
-    max_pixels: int | None = None,
+    max_pixels: Annotated[int | None, typer.Option(min=1)] = None,
     resume: Annotated[str, one_of("yes", "no")] = "no",
 ) -> None:
     """Segment images of any size: class maps, instance ids, overlays.
@@ -58,6 +58,8 @@ def predict(
     from keras_unet.report.results import predict_files
 
     images = paths if preset else paths[1:]
+    if preset and (paths[0] / "segmenter.json").is_file():
+        raise ValueError(f"name a run folder or --preset, not both. Received: {paths[0]}")
     if not images:
         raise ValueError(
             f"predict needs a run folder and images, or --preset and images. Received: {paths[0]}"

@@ -49,7 +49,11 @@ def with_rank(path: PathLike, stored: Stored, rank: int | None) -> np.ndarray:
     if rank == 3 and stored.part:
         raise UsageError(f"{path} {stored.part}", "save the whole set as one file")
     if rank == 3 and not pages:
-        raise ValueError(f"{path} is not a volume. Received: shape={values.shape}")
+        raise UsageError(
+            f"{path} is not a volume but an image of {values.shape[0]} x {values.shape[1]}",
+            "read it with rank=2",
+            "leave --rank 3 away for images",
+        )
     if pages == "Z" and sizes == (1,) and rank != 3:
         return values[0]  # one slice is an image
     if len(pages) == 1 and rank != 2:

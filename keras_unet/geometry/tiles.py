@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry, Interval
 
 
@@ -125,10 +126,13 @@ def _plan_axis(size: int, geometry: Geometry, limit: int | None) -> tuple[int, i
     largest = geometry.nearest(limit)[0]
     step = (largest - context) // stride * stride
     if largest > limit or step < stride:
-        raise ValueError(
-            f"max_tile={limit} is too small for {geometry.description}, whose margin is "
-            f"{geometry.margin} px on each side; the smallest tile that writes one step of "
-            f"{stride} px is {geometry.smallest_tile}. Received: max_tile={limit}"
+        smallest = geometry.smallest_tile
+        raise UsageError(
+            f"a largest tile of {limit} px is too small for {geometry.description}, whose margin "
+            f"is {geometry.margin} px on each side: the smallest one that writes a step of "
+            f"{stride} px is {smallest}",
+            f"give max_tile={smallest} or more",
+            f"say --max-tile {smallest} or more",
         )
     count = -(-size // step)
     step = -(-size // (count * stride)) * stride

@@ -55,7 +55,6 @@ def read_description(file: Path) -> dict[str, Any]:
     for needed in (file, beside):
         if not needed.is_file():
             raise ValueError(
-                f"{needed} is missing; an export is {file.name} and {beside.name}, copy both. "
-                f"Received: path={str(file)!r}"
+                f"{needed} is missing; an export is {file.name} and {beside.name}, copy both"
             )
     return read_versioned(beside, FORMAT_VERSION, "export the network again")[0]

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_unet._arguments import check_real
 from keras_unet.data.resolution import Resolution, resize_image, resize_maps, working_shape
+from keras_unet.errors import UsageError
 from keras_unet.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def fit_channels(array: np.ndarray, rank: int, channels: int | None) -> np.ndarr
     problem = f"image must be {layouts} with {wanted if channels else 'any number of channels'}"
     if len(shape) == rank + 1 and channels in (shape[-1], None):
         return array
-    raise ValueError(f"{problem}{_hint(shape, rank, channels)}. Received: image.shape={shape}")
+    python, command = _hints(shape, rank, channels)
+    raise UsageError(f"{problem}. Received: image.shape={shape}", python, command)
 
 
 def _is_file_depth(dtype: np.dtype) -> bool:
@@ -144,16 +146,18 @@ def _is_file_depth(dtype: np.dtype) -> bool:
     return dtype.kind == "u" and dtype.itemsize <= 2
 
 
-def _hint(shape: tuple[int, ...], rank: int, channels: int | None) -> str:
-    """What may have happened to an image of the wrong shape."""
+def _hints(shape: tuple[int, ...], rank: int, channels: int | None) -> tuple[str, str]:
+    """What may have happened to an image of the wrong shape, in Python and on the command line."""
+    other = "use images as the network was trained with"
     if len(shape) == rank:
-        return f"; a grey image is repeated with np.repeat(image[..., None], {channels}, -1)"
+        return f"repeat a grey image: np.repeat(image[..., None], {channels}, -1)", other
     if len(shape) == rank + 1 and shape[0] == channels:
-        return "; channels come last: np.moveaxis(image, 0, -1)"
+        return "put the channels last: np.moveaxis(image, 0, -1)", "say --axes CYX"
     if len(shape) == rank + 1 and channels == 1 and shape[-1] in (3, 4):
-        return "; make a colour image grey first, image[..., :3].mean(-1)"
+        command = "say --channels 1" if shape[-1] == 3 else "say --channel 1 or another one"
+        return "make a colour image grey first: image[..., :3].mean(-1)", command
     if len(shape) == rank + 1 and (shape[-1], channels) == (4, 3):
-        return "; drop the alpha channel with image[..., :3]"
+        return "drop the alpha channel: image[..., :3]", "say --channel 1,2,3"
     if len(shape) == rank + 2:
-        return "; predict takes one image without a batch axis, image[0]"
-    return ""
+        return "give one image without a batch axis: image[0]", "save each image as a file"
+    return f"give {other.removeprefix('use ')}", other

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet._arguments import did_you_mean
+from keras_unet.errors import UsageError
 from keras_unet.inference.storage import versions
 
 if TYPE_CHECKING:
@@ -103,10 +105,11 @@ def _find(name: str | os.PathLike) -> Path:
         return FOLDER / str(name)
     if (Path(name) / CONFIG_NAME).is_file():
         return Path(name)
-    known = ", ".join(repr(known) for known in presets())
-    raise ValueError(
-        f"there is no such preset; there are {known}, or pass the folder of one. "
-        f"Received: name={str(name)!r}"
+    known = ", ".join(presets())
+    raise UsageError(
+        f"there is no preset {str(name)!r}{did_you_mean(name, presets())}",
+        f"there are {known}, or pass the folder of one",
+        f"there are {known}; a run folder is named without --preset",
     )
 
 

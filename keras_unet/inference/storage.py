@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_unet import targets
 from keras_unet._arguments import shown
+from keras_unet.errors import UsageError, one_line
 from keras_unet.files.atomic import new_file, write_atomically
 from keras_unet.files.plain_data import read_plain
 from keras_unet.geometry.window import geometry_from_config
@@ -77,18 +78,18 @@ def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     config = read_config(folder)
     file = folder / MODEL_NAME
     if not file.is_file():
-        raise ValueError(
-            f"{file} is missing; copy the whole folder, or save the segmenter again. "
-            f"Received: path={str(path)!r}"
-        )
+        raise ValueError(f"{file} is missing; copy the whole folder, or save the segmenter again")
     try:
         model = keras.models.load_model(file, compile=False)
     except Exception as error:
-        raise ValueError(
-            f"{file} cannot be loaded ({type(error).__name__}: {error}). If the file is damaged, "
-            "copy or save it again; if the network has layers of your own, import the module that "
-            f"registers them first. It was written by {config.get('versions', {})}. "
-            f"Received: path={str(path)!r}"
+        cause = one_line(str(error))[:300]
+        raise UsageError(
+            f"{file} cannot be loaded ({type(error).__name__}: {cause}); it was written by "
+            f"{_writers(config)}",
+            "if it is damaged, copy or save it again; if the network has layers of your own, "
+            "import the module that registers them first",
+            "if it is damaged, copy or train it again; a network with layers of your own can only "
+            "be loaded in Python, where they are registered",
         ) from error
     return model, config
 
@@ -97,9 +98,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Reads `segmenter.json` and brings it to the present format."""
     file = folder / CONFIG_NAME
     if not file.is_file():
-        raise ValueError(
-            f"{file} is missing, so this is not the folder of a segmenter; Segmenter.save and "
-            f"keras_unet.train write one. Received: path={str(folder)!r}"
+        raise UsageError(
+            f"{file} is missing, so this is not the folder of a segmenter",
+            "Segmenter.save and keras_unet.train write one",
+            "name a run folder, as the train command writes it with --out",
         )
     config, version = read_versioned(file, FORMAT_VERSION, "copy or save it again")
     try:
@@ -141,7 +143,7 @@ def read_versioned(file: Path, newest: int, remedy: str) -> tuple[dict[str, Any]
     if version > newest:
         raise ValueError(
             f"{file} has format version {version}, this keras_unet reads up to {newest}; upgrade "
-            f"keras_unet (the file was written by {shown(config.get('versions'))})"
+            f"keras_unet (the file was written by {_writers(config)})"
         )
     return config, version
 
@@ -190,6 +192,14 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _writers(config: Mapping[str, Any]) -> str:
+    """What wrote a configuration, in words."""
+    there = config.get("versions")
+    if not isinstance(there, dict):
+        return "an unknown version"
+    return ", ".join(f"{str(name)[:40]} {str(value)[:40]}" for name, value in [*there.items()][:8])
 
 
 def _with_z(target: dict[str, Any]) -> dict[str, Any]:

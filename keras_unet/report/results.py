@@ -121,6 +121,7 @@ def predict_files(
             book = Bookkeeping(out, fingerprint(segmenter), _options(segmenter, reading), resume)
             failures = Failures(out, words)
         reading["max_pixels"] = max_pixels
+        reading["channels"] = reading["channels"] or segmenter.channels
         return _Folder(lock, segmenter, reading, roles, book, failures).predict(files)
 
 
@@ -225,10 +226,12 @@ class _Folder:
         except UsageError as error:
             if "--rank" not in error.command:
                 raise
-            raise UsageError(
-                error.problem,
-                "this model takes images, not volumes: save each slice as a file of its own",
-            ) from error
+            way = (
+                "this model takes volumes: TIFF stacks of slices, or NIfTI"
+                if self.segmenter.geometry.rank == 3
+                else "this model takes images, not volumes: save each slice as a file of its own"
+            )
+            raise UsageError(error.problem, way) from error
 
     @contextmanager
     def _passing_over(self, path: Path, name: str) -> Iterator[None]:

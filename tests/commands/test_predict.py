@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -111,3 +114,62 @@ def test_going_on(run, images, tmp_path):
 def test_values_of_closed_lists_are_refused_before_anything_is_loaded(option, value, listed):
     output = " ".join(invoke("predict", "nowhere", "x.png", option, value, code=2).split())
     assert listed in output.replace("│ ", "")
+
+
+def damaged(run, folder, name, data=None):
+    """A copy of the run with one file missing or other bytes in it."""
+    shutil.copytree(run, folder)
+    (folder / name).unlink()
+    if data is not None:
+        (folder / name).write_bytes(data)
+    return folder
+
+
+WRONG = {
+    "a preset of another name": (["--preset", "nucleii"], "(did you mean 'nuclei'?)"),
+    "no run folder": (["{tmp}/nowhere"], "--out"),
+    "images in its place": (["{images}"], "segmenter.json is missing"),
+    "a model and a preset": (["--preset", "nuclei", "{run}"], "not both"),
+    "a run folder without a model": (["{no_model}"], "copy the whole folder"),
+    "a damaged model": (["{bad_model}"], "model.keras cannot be loaded"),
+    "a newer run folder": (["{newer}"], "format version 99"),
+    "no folder to write in": (["{run}", "--out", "{images}/0.png"], "choose another --out"),
+    "a tile that is too small": (["{run}", "--max-tile", "8"], "or more"),
+    "an axis that is none": (["{run}", "--axes", "YXQ"], "say for example --axes YXC"),
+    "channels for another model": (["{run}", "--channels", "3"], "say --channels 1"),
+    "no image": (["{run}", "{tmp}/nothing.png"], None),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_speaks_of_all_images_is_one_line_without_python(case, run, images, tmp_path):
+    arguments, words = WRONG[case]
+    places = {"run": run, "images": images, "tmp": tmp_path}
+    places["no_model"] = damaged(run, tmp_path / "no_model", "model.keras")
+    places["bad_model"] = damaged(run, tmp_path / "bad_model", "model.keras", b"garbage")
+    newer = b'{"format_version": 99}'
+    places["newer"] = damaged(run, tmp_path / "newer", "segmenter.json", newer)
+    arguments = [argument.format(**places) for argument in arguments]
+    given = [] if words is None else [images]
+    out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
+    output = invoke("predict", *arguments, *given, *out, code=1)
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
+    assert (words or "no such file") in output
+    advice = output.rpartition(";")[2]
+    assert not re.search(r"\w=|np\.|True|\(\)|\[", advice)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("rank", "words"), [(2, "takes images, not volumes"), (3, "NIfTI")])
+def test_images_of_another_kind_than_the_model_takes(rank, words, images, tmp_path):
+    shape = (*(None,) * rank, 1)
+    model = ku.models.UNet(shape, filters=2, depth=1, padding="same", normalization=None)
+    other = ku.Segmenter(model).save(tmp_path / "run")
+    stack = {"imagej": True, "metadata": {"axes": "ZYX"}}
+    tifffile.imwrite(images / "stack.tif", np.zeros((5, 20, 30), np.uint8), **stack)
+    file = images / ("0.png" if rank == 3 else "stack.tif")
+    output = invoke("predict", other, file, "--out", tmp_path / "out", code=1)
+    assert words in output
+    assert "--rank" not in output
+    assert "0 of 1 images segmented" in output

@@ -317,7 +317,7 @@ class OwnTarget(ClassTarget):
         ({}, {"version": True}, "positive integer"),
         ({}, {"version": "1"}, "positive integer"),
         ({}, {"max_pixels": 0}, "max_pixels must be at least 1"),
-        ({}, {"max_tile": 16}, "max_tile=16 is too small"),
+        ({}, {"max_tile": 16}, "of 16 px is too small"),
         ({}, {"max_tile": (64,)}, "max_tile needs one positive number, or 2"),
         ({}, {"warmup_sizes": [(8,)]}, "2 positive sizes"),
         ({}, {"warmup_sizes": [(8, 0)]}, "2 positive sizes"),

@@ -271,9 +271,9 @@ ILL_PLANS = [
     ((512,), None, "shape needs 2 sizes"),
     ((512, 0), None, "shape needs 2 sizes of at least 1"),
     ((512, 512), (572,), "max_tile needs one number or 2"),
-    ((512, 512), 100, "max_tile=100 is too small.*is 204"),
-    ((512, 512), 188, "max_tile=188 is too small.*margin is 92 px"),  # writes 4 px, no grid step
-    ((512, 512), (572, 203), "max_tile=203 is too small"),
+    ((512, 512), 100, "of 100 px is too small.*max_tile=204"),
+    ((512, 512), 188, "of 188 px is too small.*margin is 92 px"),  # writes 4 px, no grid step
+    ((512, 512), (572, 203), "of 203 px is too small"),
 ]
 
 

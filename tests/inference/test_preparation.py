@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_unet.errors import UsageError
 from keras_unet.inference.preparation import as_image
 
 pytestmark = pytest.mark.core
@@ -73,12 +74,12 @@ ILL_CASES = [
     (np.ones((2, 3), complex), 2, 1, "must hold real numbers.*complex"),
     (NAN, 2, 1, "2 NaN or infinite values"),
     (np.ones((0, 5)), 2, 1, r"must not be empty.*\(0, 5\)"),
-    (np.ones((7, 9)), 2, 5, r"np\.repeat\(image\[\.\.\., None\], 5, -1\).*\(7, 9\)"),
+    (np.ones((7, 9)), 2, 5, r"\(7, 9\); .*np\.repeat\(image\[\.\.\., None\], 5, -1\)"),
     (np.ones((7, 9, 2), np.uint8), 2, 3, r"with 3 channels\. Received: .*\(7, 9, 2\)"),
-    (np.ones((7, 9, 3)), 2, 1, r"grey first.*\(7, 9, 3\)"),
-    (np.ones((7, 9, 4)), 2, 3, r"alpha channel.*\(7, 9, 4\)"),
-    (np.ones((3, 7, 9)), 2, 3, r"np\.moveaxis\(image, 0, -1\).*\(3, 7, 9\)"),
-    (np.ones((1, 7, 9, 1)), 2, 1, r"without a batch axis.*\(1, 7, 9, 1\)"),
+    (np.ones((7, 9, 3)), 2, 1, r"\(7, 9, 3\); make a colour image grey first"),
+    (np.ones((7, 9, 4)), 2, 3, r"\(7, 9, 4\); drop the alpha channel"),
+    (np.ones((3, 7, 9)), 2, 3, r"\(3, 7, 9\); .*np\.moveaxis\(image, 0, -1\)"),
+    (np.ones((1, 7, 9, 1)), 2, 1, r"\(1, 7, 9, 1\); .*without a batch axis"),
     (np.ones((7, 9, 2)), 2, 5, r"\(H, W, C\) with 5 channels\. Received: .*\(7, 9, 2\)"),
     (np.ones(9), 2, 1, r"\(H, W\) or \(H, W, C\) with 1 channel\. Received: .*\(9,\)"),
     (np.ones((7, 9)), 3, 1, r"\(D, H, W\) or \(D, H, W, C\)"),
@@ -90,3 +91,21 @@ ILL_CASES = [
 def test_errors(image, rank, channels, message):
     with pytest.raises(ValueError, match=message):
         as_image(image, rank, channels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "advice"),
+    [
+        ((7, 9, 3), 1, "say --channels 1"),
+        ((7, 9, 4), 1, "say --channel 1 or another one"),
+        ((7, 9, 4), 3, "say --channel 1,2,3"),
+        ((3, 7, 9), 3, "say --axes CYX"),
+        ((7, 9, 2), 5, "use images as the network was trained with"),
+        ((7, 9), 5, "use images as the network was trained with"),
+        ((1, 7, 9, 1), 1, "save each image as a file"),
+    ],
+)
+def test_the_command_line_is_told_its_options(shape, channels, advice):
+    with pytest.raises(UsageError) as caught:
+        as_image(np.ones(shape), 2, channels)
+    assert caught.value.command_line.endswith(f"; {advice}")

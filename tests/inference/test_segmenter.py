@@ -442,7 +442,7 @@ ILL_CASES = [
     (compare_model, {"average": "votes"}, "average must be"),
     (compare_model, {"resolution": 0}, r"between 0\.05 and 8.*resolution=0"),
     (compare_model, {"batch_size": 0}, "batch_size=0"),
-    (compare_model, {"max_tile": 9}, "max_tile=9"),
+    (compare_model, {"max_tile": 9}, "of 9 px is too small"),
     (compare_model, {"max_tile": (20, 20, 20)}, r"max_tile=\(20, 20, 20\)"),
     (compare_model, {"class_names": ["a", "b", "c"]}, "2 different names"),
     (compare_model, {"class_names": ["a", "a"]}, "2 different names"),

@@ -47,7 +47,7 @@ def new_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())  # or a power cut may leave the new name and none of its bytes
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename in (None, str(temporary)):
+        if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)  # which a full disk does not tell
         raise
     finally:

@@ -82,6 +82,18 @@ def _graph(model: keras.Model) -> tuple[list, list[list], list[list]]:
     return operations, inputs, outputs
 
 
+def sizes_of_tensors(model: keras.Model, shape: tuple[int, ...]) -> list[int]:
+    """Bytes of every tensor between the layers of a model, as a step of training keeps them.
+
+    Args:
+        model: A functional Keras model with one input.
+        shape: `(batch, *spatial)` of the input.
+    """
+    _, _, outputs = _graph(model)
+    tensors = {id(tensor): tensor for part in outputs for tensor in part}
+    return _shapes(model, list(tensors.values()), shape)
+
+
 def _shapes(model: keras.Model, tensors: list, shape: tuple[int, ...]) -> list[int]:
     """Bytes of every tensor of the graph for one input shape."""
     import keras

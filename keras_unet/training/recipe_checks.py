@@ -53,10 +53,35 @@ def check_arguments(
     hints = typing.get_type_hints(
         cls if dataclasses.is_dataclass(cls) else cls.__init__  # type: ignore[misc]
     )
-    return {
+    converted = {
         name: convert(f"{group}.{name}", value, hints.get(name, Any))
         for name, value in given.items()
     }
+    _check_sizes(group, converted)
+    return converted
+
+
+MOST = {"convs_per_level": 64, "kernel_size": 255, "grid": 256} | dict.fromkeys(
+    ("min_size", "min_seed_size", "class_weights", "weights", "distance_weight"), 10**9
+)
+"""Upper ends of arguments, whose classes have none; of others `MOST_OTHERS`."""
+MOST_OTHERS = 2**16
+
+
+def _check_sizes(group: str, given: Mapping[str, Any]) -> None:
+    """Raises a `ValueError` for a number that no network and no image can need."""
+    for name, value in given.items():
+        waiting, most = [value], MOST.get(name, MOST_OTHERS)
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, Mapping):
+                waiting += one.values()
+            elif isinstance(one, (list, tuple)):
+                waiting += one
+            elif isinstance(one, (int, float)) and not -most <= one <= most:
+                raise ValueError(
+                    f"{group}.{name} must hold numbers up to {most:,}. Received: {shown(one)}"
+                )
 
 
 def convert(path: str, value: Any, hint: Any) -> Any:

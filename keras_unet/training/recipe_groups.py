@@ -25,12 +25,22 @@ def _choices(*choices: Any) -> dict[str, Any]:
     return {"choices": choices}
 
 
-def _between(low: float, high: float | None = None) -> dict[str, Any]:
+def _between(low: float, high: float) -> dict[str, Any]:
     """The limits of a field that holds a number, or several; both may be reached."""
     return {"low": low, "high": high}
 
 
+def _at_least(low: float, high: float) -> dict[str, Any]:
+    """The same, with a high end that nobody should meet."""
+    return {"low": low, "high": high, "open": True}
+
+
 _POSITIVE = {"positive": True}
+LARGEST = 2**16
+"""Channels, tiles and pixels along an axis."""
+LONGEST = 10**9
+"""Steps and what is counted in them."""
+HIGHEST_RATE = 1e30
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,17 @@ def _check_limits(path: str, value: Any, limits: Mapping[str, Any]) -> None:
         check_one_of(path, value, limits["choices"])
     if value is None:
         return
-    if "positive" in limits and not value > 0:
-        raise ValueError(f"{path} must be positive. Received: {path}={shown(value)}")
+    if "positive" in limits and not 0 < value <= HIGHEST_RATE:
+        raise ValueError(
+            f"{path} must be positive and at most {HIGHEST_RATE:g}. Received: {path}={shown(value)}"
+        )
     if "low" in limits:
         low, high = limits["low"], limits["high"]
         values = value if isinstance(value, list) else [value]
-        if not all(low <= v and (high is None or v <= high) for v in values):
-            limit = f"at least {low}" if high is None else f"between {low} and {high}"
+        if not all(low <= v <= high for v in values):
+            limit = f"between {low} and {high}"
+            if "open" in limits:
+                limit = f"at least {low}" if min(values) < low else f"at most {high:,}"
             raise ValueError(f"{path} must be {limit}. Received: {path}={shown(value)}")
 
 
@@ -102,7 +116,7 @@ class ModelOptions(Group):
     group: ClassVar[str] = "model"
 
     name: str = "unet"
-    filters: int = field(default=32, metadata=_between(1))
+    filters: int = field(default=32, metadata=_at_least(1, LARGEST))
     depth: int = field(default=4, metadata=_between(0, 12))
     padding: str = field(default="same", metadata=_choices("valid", "same"))
     normalization: str | None = field(default="batch", metadata=_choices(None, "batch", "group"))
@@ -158,8 +172,8 @@ class BatchOptions(Group):
 
     group: ClassVar[str] = "batches"
 
-    tile: int | list[int] | None = field(default=None, metadata=_between(1))
-    size: int = field(default=4, metadata=_between(1))
+    tile: int | list[int] | None = field(default=None, metadata=_at_least(1, LARGEST))
+    size: int = field(default=4, metadata=_at_least(1, LARGEST))
     sampling: str = field(default="image", metadata=_choices("image", "area"))
     foreground_fraction: float = field(default=0.0, metadata=_between(0, 1))
 
@@ -185,7 +199,7 @@ class OptimizerOptions(Group):
     name: str = field(default="adamw", metadata=_choices("adamw", "sgd"))
     learning_rate: float = field(default=1e-3, metadata=_POSITIVE)
     momentum: float = field(default=0.9, metadata=_between(0, 0.9999))
-    weight_decay: float = field(default=0.01, metadata=_between(0))
+    weight_decay: float = field(default=0.01, metadata=_at_least(0, 1000))
     warmup: float = field(default=0.05, metadata=_between(0, 0.99))
     schedule: str = field(default="cosine", metadata=_choices("cosine", "constant"))
     gradient_clip: float | None = field(default=1.0, metadata=_POSITIVE)
@@ -224,14 +238,14 @@ class RunOptions(Group):
 
     group: ClassVar[str] = "run"
 
-    steps: int = field(default=2000, metadata=_between(1))
-    validate_every: int = field(default=100, metadata=_between(1))
-    checkpoint_minutes: float = field(default=5.0, metadata=_between(0))
-    validation_images: int = field(default=8, metadata=_between(1))
+    steps: int = field(default=2000, metadata=_at_least(1, LONGEST))
+    validate_every: int = field(default=100, metadata=_at_least(1, LONGEST))
+    checkpoint_minutes: float = field(default=5.0, metadata=_at_least(0, LONGEST))
+    validation_images: int = field(default=8, metadata=_at_least(1, LONGEST))
     precision: str = field(default="float32", metadata=_choices(*PRECISIONS))
     jit_compile: bool | None = None
     strategy: str = field(default="default", metadata=_choices(*STRATEGIES))
-    seed: int = 0
+    seed: int = field(default=0, metadata=_between(0, 2**32 - 1))
     monitor: str = field(default="mean_iou", metadata=_choices(*MONITORS))
-    patience: int = field(default=0, metadata=_between(0))
+    patience: int = field(default=0, metadata=_at_least(0, LONGEST))
     tensorboard: bool = True

@@ -24,6 +24,7 @@ from keras_unet.training.sample_checks import (
     warn_lost_objects,
     warn_samples,
 )
+from keras_unet.training.step_memory import check_network, check_step, machine_memory
 
 
 def split_samples(
@@ -132,9 +133,12 @@ class Setup:
             warn_batch_norm(recipe.batches.size)
         target = make_target(recipe, table, relative_spacing(resized))
         shape = (*[None] * training[0].rank, training[0].channels)
+        limit = machine_memory()
+        check_network(recipe, shape, target.num_outputs, limit)
         network = build_network(recipe, shape, target.num_outputs)
         check_heads(recipe, target, network)
         tile = choose_tile(network.geometry, resized, recipe.batches.tile)
+        check_step(recipe, network, tile, limit)
         return cls(recipe, resized, table, target, network, tile)
 
     def build_network(self, dtype: str) -> keras.Model:

@@ -323,6 +323,33 @@ def test_a_format_is_one_that_is_known(version, tmp_path):
         Recipe.from_file(path)
 
 
+TOO_LARGE = [
+    *("model.filters=65537", "model.filters=10000000000", "model.kernel_size=1000"),
+    *("model.convs_per_level=65", "batches.tile=65537", "batches.tile=[64,99999]"),
+    *("batches.size=1e5", "batches.size=70000", "run.steps=1000000001", "run.seed=-1"),
+    *("run.seed=4294967296", "run.patience=10000000000", "run.validate_every=9999999999"),
+    *("optimizer.learning_rate=1e31", "optimizer.gradient_clip=1e38", "optimizer.weight_decay=1e9"),
+    *("augmentation.grid=257", "augmentation.sigma=[1,1e9]", "augmentation.blur=-1e9"),
+    *("target.num_classes=65537", "target.min_size=1000000001", "target.weights={w0: 99999999999}"),
+    *("target.connectivity=70000", "images.resolution=9", "run.checkpoint_minutes=-1"),
+]
+
+
+@pytest.mark.parametrize("text", TOO_LARGE)
+def test_every_number_has_an_end(text):
+    with pytest.raises(ValueError, match=r"^.{,1200}$") as caught:
+        Recipe().override([text])
+    assert text.partition("=")[0].rpartition(".")[2] in str(caught.value)
+
+
+def test_numbers_that_never_end_are_none():
+    cycle: list = []
+    cycle.append(cycle)
+    for group in ("model", "target", "augmentation"):
+        with pytest.raises(ValueError, match="must hold plain values"):
+            Recipe(**{group: {"spacing" if group != "model" else "filters": cycle}})
+
+
 def test_messages_do_not_grow_with_what_was_given():
     deep: list = []
     for _ in range(5000):

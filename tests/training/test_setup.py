@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keras_unet.errors import UsageError
 from keras_unet.sample import Sample
+from keras_unet.training import step_memory
 from keras_unet.training.recipe import Recipe
 from keras_unet.training.setup import Setup, build_network, make_target, split_samples
 
@@ -144,6 +146,61 @@ ILL_SETUPS = [
 def test_ill_setups(recipe, held_out, message):
     with pytest.raises(ValueError, match=message):
         Setup.check(recipe, SAMPLES[:2], held_out)
+
+
+HUGE = {"name": "fcn", "filters": 8192, "units": 65536}
+TOO_LARGE = [
+    ({"filters": 65536}, {}, r"about .*[GT]B for filters=65536, depth=1; this machine has"),
+    ({"depth": 12, "filters": 32}, {}, r"about .*[TP]B for filters=32, depth=12; this machine"),
+    (HUGE, {}, r"TB for filters=8192, units=65536"),
+    ({}, {"tile": 65536}, r"about .*TB for 4 tiles of 65536 x 65536 pixels with 'unet"),
+    ({}, {"size": 65536, "tile": [512, 1024]}, "TB for 65536 tiles of 512 x 1024 pixels"),
+]
+
+
+@pytest.mark.parametrize(("model", "batches", "message"), TOO_LARGE)
+def test_what_the_machine_cannot_hold_is_refused_before_it_is_tried(model, batches, message):
+    options = model if "name" in model else {"filters": 2, "depth": 1, **model}
+    recipe = Recipe(model=options, batches=batches)
+    with pytest.raises(UsageError, match=message) as caught:
+        Setup.check(recipe, SAMPLES[:1], [])
+    assert "lower one of --model.filters" in caught.value.command_line or (
+        "lower --batch-size, --tile" in caught.value.command_line
+    )
+
+
+def test_the_estimate_is_of_the_order_of_the_weights(monkeypatch):
+    """5 numbers a weight, of 4 bytes; 18 and 2 x 6 activations a pixel of 2 tiles."""
+    recipe = TINY.replace(batches={"size": 2, "tile": 32})
+    network = Setup.check(recipe, SAMPLES[:1], []).network
+    needed = 20 * network.count_params()
+    shape = (None, None, 1)
+    step_memory.check_network(recipe, shape, 2, needed)
+    with pytest.raises(UsageError, match=r"about .*KB for filters=2, depth=1; this machine has"):
+        step_memory.check_network(recipe, shape, 2, needed - 1)
+    largest = 2 * 32 * 32 * 2 * 4  # bytes of the two maps of the first convolution
+    with pytest.raises(UsageError, match="a step takes about"):
+        step_memory.check_step(recipe, network, 32, 2 * largest)
+    step_memory.check_step(recipe, network, 32, 40 * largest)
+    step_memory.check_step(recipe, network, (32, 16), None)
+
+
+def test_the_machine_tells_its_memory(monkeypatch, tmp_path):
+    found = step_memory.machine_memory()
+    assert found is None or found > 2**28
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "limit").write_text("max\n")
+    limits = [str(tmp_path / name) for name in ("limit", "memory.max", "missing")]
+    monkeypatch.setattr(step_memory, "_LIMITS", limits)
+    assert found is None or step_memory.machine_memory() in (1000, found)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (24_105_000_000, "24.1 GB"), (3 * 10**12, "3 TB")],
+)
+def test_sizes_in_words(size, text):
+    assert step_memory.size_text(size) == text
 
 
 def test_heads_that_the_target_does_not_learn_are_refused():

@@ -119,8 +119,8 @@ def _time_axis(path: Path, shape: tuple[int, ...], letters: str, frame: int | No
     if "T" not in letters:
         raise no_frames(path)
     time = letters.index("T")
-    if not 0 <= frame < shape[time]:
-        raise ValueError(f"{path} has frames 0..{shape[time] - 1}. Received: frame={frame}")
+    if not isinstance(frame, int | np.integer) or not 0 <= frame < shape[time]:
+        raise ValueError(f"{path} has frames 0..{shape[time] - 1}. Received: frame={frame!r}")
     return time
 
 

@@ -41,7 +41,8 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
         except Exception as error:  # struct, index, key errors ...: wrong entries of the header
             if str(error).startswith(str(path)):
                 raise
-            raise ValueError(f"{path} is damaged or not a valid TIFF: {error!r:.200}") from error
+            cause = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ValueError(f"{path} is damaged or not a valid TIFF ({cause})") from error
 
 
 @contextmanager

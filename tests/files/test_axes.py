@@ -132,10 +132,10 @@ class TestFrames:
         assert frames_in(path, axes="TYX") is None
         assert read_image(path, axes="TYX").shape == (5, 7, 1)
 
-    @pytest.mark.parametrize("frame", [-1, 4])
+    @pytest.mark.parametrize("frame", [-1, 4, 1.0, "1"])
     def test_no_such_frame(self, tmp_path, frame):
         path = imagej(tmp_path / "x.tif", STACK[0], "TYX")
-        with pytest.raises(ValueError, match=rf"has frames 0\.\.3\. Received: frame={frame}"):
+        with pytest.raises(ValueError, match=rf"has frames 0\.\.3\. Received: frame={frame!r}"):
             read_image(path, frame=frame)
 
     def test_a_frame_must_be_chosen(self, tmp_path):

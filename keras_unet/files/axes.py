@@ -63,7 +63,7 @@ def name_axes(
     interleaved = own.endswith("S") and not letters.endswith("C")
     if len(shape) != len(letters) or interleaved:
         sizes = " x ".join(str(size) for size in shape)
-        found = f"{path} is {sizes}" + (f" ({own})" if UNNAMED not in own else "")
+        found = f"{path} is {sizes}" + (f" ({own})" if set(own) <= set("TZCSYX") else "")
         if interleaved:
             found += f", its last axis the {shape[-1]} samples of each pixel"
         raise UsageError(

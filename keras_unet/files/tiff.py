@@ -144,15 +144,18 @@ def _frame(
 def _decoding(path: Path, page: tifffile.TiffPage, needed: int) -> Iterator[None]:
     """Errors of the codecs, each of which has its own, with the file and the compression."""
     name = compression_name(page)
+    missing = UsageError(
+        f"{path}: no decoder for {name} is installed",
+        "update imagecodecs, or save the file with LZW or uncompressed",
+    )
+    if page.compression != 1 and page.compression not in tifffile.TIFF.DECOMPRESSORS:
+        raise missing
     with decoder_errors(path, name):
         try:
             with named_memory(path, needed):
                 yield
         except ImportError as error:
-            raise UsageError(
-                f"{path}: no decoder for {name} is installed ({error})",
-                "update imagecodecs, or save the file with LZW or uncompressed",
-            ) from error
+            raise missing from error
 
 
 def _first_bytes(file: tifffile.TiffFile, page: tifffile.TiffPage) -> bytes:

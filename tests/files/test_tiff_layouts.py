@@ -151,7 +151,7 @@ class TestOtherWriters:
             picture = Image.frombytes("CMYK", (24, 18), array.tobytes())
         picture.save(tmp_path / "x.tif", compression=compression)
         if fax and not hasattr(imagecodecs, "CCITTFAX4"):
-            with pytest.raises(ValueError, match=r"no decoder for CCITT .*update imagecodecs"):
+            with pytest.raises(ValueError, match="no decoder for CCITT group"):
                 read_image(tmp_path / "x.tif")
             return
         image = read_image(tmp_path / "x.tif")

@@ -39,6 +39,8 @@ def decoder_errors(path: PathLike, data: str, needed: int | None = None) -> Iter
     except UsageError:
         raise
     except Exception as error:  # each library has its own, down to SyntaxError and struct.error
+        if str(error).startswith(str(path)):  # ours
+            raise
         cause = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(f"{path}: its {data} data cannot be decoded ({cause})") from error
 

@@ -58,18 +58,17 @@ def check_pixels(
         >>> check_pixels("cells.png", (300, 200), max_pixels=50_000)
         Traceback (most recent call last):
         ...
-        keras_unet.errors.UsageError: cells.png has 300 x 200 = 60,000 pixels, the limit is 50,000; cut it, or give max_pixels=60000 if it is to be read whole
-    """  # noqa: E501
+        ValueError: cells.png has 300 x 200 = 60,000 pixels, the limit is 50,000; cut it, ...
+    """
     limit = pixel_limit(max_pixels)
     sizes = " x ".join(str(size) for size in shape)
     if min(shape) < 1:
         raise ValueError(f"{path} has no pixels, its size is {sizes}")
     pixels = math.prod(int(size) for size in shape)
     if pixels > limit:
-        raise UsageError(
-            f"{path} has {sizes} = {pixels:,} pixels, the limit is {limit:,}",
-            f"cut it, or give max_pixels={pixels} if it is to be read whole",
-            f"cut it, or say --max-pixels {pixels} if it is to be read whole",
+        raise ValueError(
+            f"{path} has {sizes} = {pixels:,} pixels, the limit is {limit:,}; cut it, use the way "
+            f"for large images, or raise max_pixels (--max-pixels) to {pixels}"
         )
 
 

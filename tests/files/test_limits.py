@@ -14,14 +14,12 @@ pytestmark = pytest.mark.core
 def test_the_limit_itself_is_allowed(monkeypatch):
     monkeypatch.delenv("KERAS_UNET_MAX_PIXELS", raising=False)
     check_pixels("x.tif", (4, 2**13, 2**13))
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(ValueError, match="has 1 x 16384") as error:
         check_pixels("x.tif", (1, 2**14, 2**14 + 1))
     assert str(error.value) == (
-        "x.tif has 1 x 16384 x 16385 = 268,451,840 pixels, the limit is 268,435,456; "
-        "cut it, or give max_pixels=268451840 if it is to be read whole"
+        "x.tif has 1 x 16384 x 16385 = 268,451,840 pixels, the limit is 268,435,456; cut it, use "
+        "the way for large images, or raise max_pixels (--max-pixels) to 268451840"
     )
-    assert "say --max-pixels 268451840" in error.value.command_line
-    assert "=2" not in error.value.command_line
     assert MAX_PIXELS == 268_435_456
 
 

@@ -35,6 +35,10 @@ class UsageError(ValueError):
         """The message in the words of the command line."""
         return f"{self.problem}; {self.command}"
 
+    def about(self, what: str) -> UsageError:
+        """The same with what it is about before the problem."""
+        return UsageError(f"{what}: {self.problem}", self.python, self.command)
+
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         """Errors travel between processes."""
         return type(self), (self.problem, self.python, self.command)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_unet._arguments import check_real
+from keras_unet.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,11 @@ class Sample:
         if self.classes is not None:
             return self.classes
         if self.instances is None:
-            raise ValueError(f"sample {self.name!r} has neither instances nor classes")
+            raise UsageError(
+                f"sample {self.name!r} has neither instances nor classes",
+                "give Sample(image, instances=...) or classes",
+                "say --masks with the folder of the masks, or with the mask of a single image",
+            )
         return (self.instances > 0).astype(np.int32)
 
     def replace(self, **changes: Any) -> Sample:

@@ -83,7 +83,7 @@ def with_num_classes(data: DataSet, recipe: Recipe) -> tuple[DataSet, Recipe]:
             "give one number",
             "say --num-classes or --class-values, and leave --target.num_classes away",
         )
-    if given is not None:
+    if given is not None and given > 1:  # the reader refuses the others
         return data, recipe.replace(target={"num_classes": given})
     if target is not None and data.kind == "classes":
         return dataclasses.replace(data, num_classes=target), recipe

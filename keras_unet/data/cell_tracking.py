@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 from scipy import ndimage
 
+from keras_unet.errors import UsageError
 from keras_unet.files.reading import read_image, read_labels
 from keras_unet.sample import Sample
 
@@ -77,7 +78,11 @@ def read_cell_tracking(
     """
     path = Path(path)
     if truth not in TRUTHS:
-        raise ValueError(f"truth must be one of {TRUTHS}. Received: truth={truth!r}")
+        raise UsageError(
+            f"there is no truth {truth!r}",
+            "give truth='GT', 'ST', 'GT+ST' or None",
+            "say --truth GT, ST or GT+ST",
+        )
     images = _frames(path, sequence)
     gold = _truth_files(path / f"{sequence}_GT" / "SEG") if truth in ("GT", "GT+ST") else {}
     # Silver files are also asked for "GT", as references where no markers exist.

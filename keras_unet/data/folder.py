@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from keras_unet.data.mask_kinds import MaskRule
 from keras_unet.errors import UsageError
 from keras_unet.files.channels import Channel
+from keras_unet.files.decoding import pages_in
 from keras_unet.files.grids import on_grid_of
 from keras_unet.files.names import (
     MASK_ENDINGS,
@@ -136,6 +137,12 @@ class Source(NamedTuple):
 
 def _frames(image: Path, mask: Path | None, rank: int, axes: str | None) -> list[Source]:
     """The samples in a file: one, or one for each frame."""
+    if rank == 2 and "Z" in (pages := pages_in(image, axes=axes))[0] and max(pages[1]) > 1:
+        raise UsageError(
+            f"{image} has slices",
+            "read volumes with rank=3, or save the slices as files of their own",
+            "say --rank 3 for volumes, or save the slices as files of their own",
+        )
     frames = frames_in(image, rank, axes=axes)
     other = frames if mask is None else frames_in(mask, rank, axes=axes)
     if frames != other:

@@ -100,6 +100,12 @@ class MaskRule:
 
     def _check_classes(self) -> None:
         count = self.num_classes
+        if self.values is not None and len(self.values) < 2:
+            raise UsageError(
+                f"one value for the classes, {_shown(self.values)}, is not enough",
+                "give at least two class_values, that of the background first",
+                "give --class-values at least two, that of the background first",
+            )
         if count is not None and (not isinstance(count, int) or count < 2):
             raise UsageError(
                 f"the number of classes counts the background, so it is at least 2, not {count}",

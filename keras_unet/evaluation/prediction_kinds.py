@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from keras_unet.errors import UsageError
 from keras_unet.evaluation.matching import PageOfFile
 from keras_unet.objects.instance_maps import relabel
 from keras_unet.objects.labelling import pieces_per_id
@@ -141,9 +142,11 @@ CONVERTERS: dict[str, Callable[[Maps, bool], tuple[Maps, str]]] = {
 
 
 def _not_turned(stored: StoredMap) -> ValueError:
-    return ValueError(
-        "membrane=True turns round binary masks and probability maps of one plane only. "
-        f"Received: {stored.source} with the values {_shown(stored.values)}"
+    return UsageError(
+        f"{stored.source} holds the values {_shown(stored.values)}, and only binary masks and "
+        "probability maps of one plane can show the membrane",
+        "leave membrane away",
+        "leave --membrane away",
     )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_unet.errors import UsageError
+
 if TYPE_CHECKING:
     from keras_unet.sample import Sample
     from keras_unet.segmentation import Segmentation
@@ -231,6 +233,8 @@ def _naming(sample: Sample, index: int) -> Iterator[None]:
     """Puts the sample's name before the message of an error."""
     try:
         yield
+    except UsageError as error:
+        raise error.about(f"sample {sample.name or str(index)!r}") from error
     except ValueError as error:
         raise ValueError(f"sample {sample.name or str(index)!r}: {error}") from error
 

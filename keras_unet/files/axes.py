@@ -28,7 +28,7 @@ def check_axes(axes: str) -> str:
     if wrong or not set("YX") <= set(letters):
         raise UsageError(
             f"axes must be letters of {', '.join(LETTERS)} (frames, slices, channels, rows, "
-            f"columns), each once, Y and X among them. Received: axes={axes!r}",
+            f"columns), each once, Y and X among them, not {axes!r}",
             "give for example axes='YXC'",
             "say for example --axes YXC",
         )
@@ -67,7 +67,7 @@ def name_axes(
         if interleaved:
             found += f", its last axis the {shape[-1]} samples of each pixel"
         raise UsageError(
-            f"{found}, which axes={given!r} do not fit",
+            f"{found}, which the axes {given} do not fit",
             "name every axis of the stored array in order, or leave axes away",
             "say --axes with a letter for every axis of the stored array in order",
         )

@@ -19,7 +19,11 @@ PathLike = str | os.PathLike[str]
 def check_rank(rank: int | None) -> None:
     """Raises a `ValueError` for anything but 2, 3 and None."""
     if rank not in (None, 2, 3):
-        raise ValueError(f"rank must be 2, 3 or None. Received: rank={rank}")
+        raise UsageError(
+            f"files hold images of rank 2 or volumes of rank 3, not {rank}",
+            "give rank=2, rank=3 or None",
+            "say --rank 2 or --rank 3",
+        )
 
 
 def count_frames(pages: str, sizes: tuple[int, ...], rank: int | None) -> int | None:
@@ -73,7 +77,7 @@ def with_rank(path: PathLike, stored: Stored, rank: int | None) -> np.ndarray:
         raise UsageError(
             f"{path} has {sizes[0]} slices",
             "read it as a volume with rank=3, or save the slices as files of their own",
-            "say --rank 3 for volumes, or save the slices as files of their own",
+            "save the slices as files of their own, or train a network for volumes",
         )
     return values
 

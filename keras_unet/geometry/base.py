@@ -81,8 +81,8 @@ class Geometry:
             below, above = self.nearest(size)
             near = f"{below} and {above}" if below != above else f"{below} (the smallest)"
             raise ValueError(
-                f"{name}={size} is not a legal input size for {self.description}; nearest are "
-                f"{near}. Received: {name}={size}"
+                f"a {name} of {size} px is not a legal input size for {self.description}; nearest "
+                f"are {near}. Received: {name}={size}"
             )
 
     def output_size(self, size: int) -> int:

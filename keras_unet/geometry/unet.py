@@ -130,7 +130,7 @@ class UNetGeometry(Geometry):
     @property
     def description(self) -> str:
         """The network in a few words, for messages."""
-        return f"depth={self.depth} {self.padding} convolutions"
+        return f"{self.padding} convolutions of depth {self.depth}"
 
     def level_sizes(self, size: int) -> list[tuple[int, int]]:
         """Sizes (into, out of) every level's convolutions, down and up again, as in Figure 1."""

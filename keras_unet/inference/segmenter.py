@@ -13,6 +13,7 @@ import numpy as np
 from keras_unet import targets
 from keras_unet._arguments import did_you_mean
 from keras_unet.data import resolution as grids
+from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry
 from keras_unet.inference import presets, storage
 from keras_unet.inference.engines.base import Engine, geometry_of
@@ -360,8 +361,10 @@ def _names(names: Sequence[str] | None, count: int) -> list[str]:
     if names is None:
         return ["background", "object"] if count == 2 else [f"class {i}" for i in range(count)]
     if isinstance(names, str) or len(names) != count or len(set(names)) != count:
-        raise ValueError(
-            f"class_names needs {count} different names. Received: class_names={names!r}"
+        raise UsageError(
+            f"there are {count} classes, which need as many different names, not {names!r}",
+            f"give {count} class_names, that of the background first",
+            f"give --class-names {count} names, that of the background first",
         )
     return [str(name) for name in names]
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_unet.errors import UsageError
+
 Shape = tuple[int, ...]
 MODES = ("flips", "d4", "paper7")
 
@@ -58,9 +60,17 @@ def views(mode: str | None, rank: int) -> Iterator[View]:
         Segmentation." MICCAI 2015. doi:10.1007/978-3-319-24574-4_28
     """
     if mode is not None and mode not in MODES:
-        raise ValueError(f"tta must be None or one of {MODES}. Received: tta={mode!r}")
+        raise UsageError(
+            f"there is no test-time augmentation {mode!r}",
+            f"give tta=None or one of {MODES}",
+            f"say --tta {', '.join(MODES[:-1])} or {MODES[-1]}",
+        )
     if mode in ("d4", "paper7") and rank < 2:
-        raise ValueError(f"tta={mode!r} turns a plane and needs rank 2 or 3. Received: rank={rank}")
+        raise UsageError(
+            f"the augmentation {mode} turns a plane, and this network has {rank} axis",
+            "give tta='flips'",
+            "say --tta flips",
+        )
     if mode is None:
         yield _lossless(0, ())
     elif mode == "flips":

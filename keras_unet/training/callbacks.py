@@ -174,7 +174,11 @@ def best_row(history: Sequence[dict[str, float]], monitor: str) -> int:
         return len(history) - 1
     if key not in history[-1]:
         names = [name[4:] for name in history[-1] if name.startswith("val_")]
-        raise ValueError(f"monitor must be one of {names}. Received: monitor={monitor!r}")
+        raise UsageError(
+            f"the validation has no score {monitor!r}, but {', '.join(names)}",
+            "give run={'monitor': ...} with one of them",
+            "say --monitor with one of them",
+        )
     scores = [row.get(key, math.nan) for row in history]
     return max(range(len(scores)), key=lambda i: (not math.isnan(scores[i]), scores[i], -i))
 

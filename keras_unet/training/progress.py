@@ -12,6 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from keras_unet.training.checkpoint import TrainingState
 from keras_unet.training.run_callback import RunCallback
 
+MEANINGS = (
+    "loss: what the training lowers; IoU: overlap of classes in training tiles, 1 is best; "
+    "val IoU: the same in whole validation images; val SEG: mean overlap of their true objects"
+)
+"""What the numbers of the lines mean, in one line."""
+
 
 @dataclass(eq=False)
 class ShowProgress(RunCallback):
@@ -38,7 +44,8 @@ class ShowProgress(RunCallback):
     _train_seconds: float = field(default=0.0, init=False)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Shows the bar."""
+        """Says what the numbers mean, and shows the bar."""
+        self.console.print(MEANINGS, highlight=False, markup=False, soft_wrap=True)
         if self.console.is_terminal or self.console.is_jupyter:
             self._bar = Progress(
                 TextColumn("step"),

@@ -325,7 +325,8 @@ def _parsed(group: str, name: str, text: str) -> Any:
             value = value if any(isinstance(one, str) for one in entries) else entries
     except ValueError as error:
         raise ValueError(f"{group}.{name}={shown(text)[1:-1]}: {error}") from error
-    return None if value == "none" and _may_be_null(group, name) else value
+    is_none = isinstance(value, str) and value.lower() == "none"
+    return None if is_none and _may_be_null(group, name) else value
 
 
 def _may_be_null(group: str, name: str) -> bool:

@@ -153,9 +153,10 @@ def _check_classes(sample: Sample, name: str, num_classes: int | None) -> None:
         return
     values = np.unique(sample.classes)
     if values.tolist() in ([0, 255], [255]):
-        raise ValueError(
-            f"{name}: the classes are {values.tolist()}, which looks like a mask saved as 0/255; "
-            "use classes=(mask > 0), or data.read_folder(..., kind='binary')"
+        raise UsageError(
+            f"{name}: the classes are {values.tolist()}, which looks like a mask saved as 0/255",
+            "use classes=(mask > 0), or data.read_folder(..., kind='binary')",
+            "say --kind binary, or --class-values 0,255",
         )
     if num_classes is not None and values[-1] >= num_classes:
         raise UsageError(
@@ -266,6 +267,7 @@ def choose_tile(
         raise UsageError(
             f"a tile has one side or {geometry.rank} of them, one per axis, not {tile}",
             "give one number, or one per axis",
+            "say --tile with one number, or one per axis, such as --tile 64 or --tile 16,64,64",
         )
     for side, size in zip(sides, longest, strict=True):
         geometry.check(side)

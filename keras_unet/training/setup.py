@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_unet import models, targets
 from keras_unet.data.resolution import per_axis, resize_sample
+from keras_unet.errors import UsageError
 from keras_unet.sample import Sample
 from keras_unet.targets.base import Target
 from keras_unet.training.recipe import Recipe
@@ -73,9 +74,11 @@ def _held_out(validation: float | int, total: int) -> int:
     elif isinstance(validation, int) and not isinstance(validation, bool):
         count = validation
     if not 0 <= count < max(total, 1):
-        raise ValueError(
-            f"validation must be samples, a whole number of the {total} samples to hold out, or a "
-            f"fraction below 1, and leave one to train on. Received: validation={validation}"
+        raise UsageError(
+            f"a validation of {validation} of {total} samples is not possible: it must leave one "
+            "to train on",
+            "give samples, a whole number of samples to hold out, or a fraction below 1",
+            "say --validation with a share below 1, such as 0.2, or leave it away",
         )
     return count
 
@@ -172,12 +175,13 @@ def check_heads(recipe: Recipe, target: Target, network: models.SegmentationMode
     learns, gives = tuple(target.heads), tuple(network.heads)
     if learns == gives:
         return
-    raise ValueError(
+    raise UsageError(
         f"the model {recipe.model['name']!r} trains {', '.join(gives) or 'one output'}, but the "
-        f"target {recipe.target['name']!r} learns {', '.join(learns) or 'one output'}: take a "
-        "model without these heads (multitask=False) and a target of one output, or "
-        "{'name': 'res_unet_a', 'multitask': True} and the target 'multitask'. "
-        f"Received: model={recipe.model}, target={recipe.target}"
+        f"target {recipe.target['name']!r} learns {', '.join(learns) or 'one output'}",
+        "take a model without these heads (multitask=False) and a target of one output, or "
+        "{'name': 'res_unet_a', 'multitask': True} and the target 'multitask'",
+        "take a model without these heads (--model.multitask false) and a target of one output, or "
+        "--model res_unet_a --model.multitask true --target multitask",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from typer.testing import CliRunner
 
 import keras_unet as ku
 from keras_unet.commands.recipe_options import SHORT, RecipeCommand, with_recipe
+from keras_unet.targets.registry import MODULES
+from keras_unet.training.recipe import FIXED
+from keras_unet.training.recipe_objects import NOT_OPTIONS
 
 app = typer.Typer()
 found: list[ku.Recipe] = []
@@ -85,6 +89,39 @@ CASES = [
 @pytest.mark.parametrize(("arguments", "groups"), CASES)
 def test_options(arguments, groups):
     assert recipe_of(*arguments) == ku.Recipe(**groups)
+
+
+def fields_that_may_be_none():
+    """Paths of the fixed groups' fields, and of arguments of all classes that a recipe names."""
+    for group, cls in FIXED.items():
+        for name, note in inspect.get_annotations(cls).items():
+            if "None" in str(note):
+                yield group, name, ()
+    for name in MODULES:
+        taken = may_be_none(ku.targets.get(name))
+        yield from (("target", one, ("--target", name)) for one in taken)
+    for name in ku.models.list_models():
+        taken = may_be_none(ku.models.get(name))
+        yield from (("model", one, ("--model", name)) for one in taken)
+    yield from (("augmentation", one, ()) for one in may_be_none(ku.data.Augmentation))
+
+
+def may_be_none(cls):
+    found = inspect.signature(cls).parameters.values()
+    may_be = [one.name for one in found if "None" in str(one.annotation)]
+    return [name for name in may_be if name not in NOT_OPTIONS]
+
+
+@pytest.mark.parametrize(("group", "name", "of_class"), list(fields_that_may_be_none()))
+def test_what_may_be_none_takes_none(group, name, of_class):
+    for word in ("none", "None"):
+        value = getattr(recipe_of(*of_class, f"--{group}.{name}", word), group)
+        assert (value[name] if isinstance(value, dict) else getattr(value, name)) is None
+
+
+def test_gradient_clip_has_a_short_option():
+    assert recipe_of("--gradient-clip", "none").optimizer.gradient_clip is None
+    assert recipe_of("--gradient-clip", 0.5).optimizer.gradient_clip == 0.5
 
 
 def test_options_change_a_file(tmp_path):

@@ -74,7 +74,7 @@ def test_tiff_instances_from_training_to_scores(tmp_path):
         write_labels(tmp_path / "masks" / f"{number}.tif", ids)
     data = (tmp_path / "images", "--masks", tmp_path / "masks", "--kind", "instances")
     message = invoke("train", *data, "--out", tmp_path / "run", *TINY, code=1)
-    assert "rank=3" in message
+    assert "--axes" in message
     data = (*data, "--rank", 3)
     invoke("train", *data, "--out", tmp_path / "run", "--tile", 16, "--target", "seeds", *TINY)
     invoke("predict", tmp_path / "run", tmp_path / "images", "--out", tmp_path / "found")

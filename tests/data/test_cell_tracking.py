@@ -175,7 +175,7 @@ def test_markers(layout):
 
 
 ILL_CASES = [
-    ({"truth": "gold"}, ValueError, "truth='gold'"),
+    ({"truth": "gold"}, ValueError, "no truth 'gold'"),
     ({"sequence": "02"}, FileNotFoundError, r"found: \['01'\].*sequence='02'"),
     ({"frames": [0, 3]}, ValueError, r"GT of 01: frames \[0, 1, 2\]. .*\[3\]"),
 ]

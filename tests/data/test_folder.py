@@ -297,7 +297,8 @@ ILL_ARGUMENTS = [
         {"kind": "classes", "class_values": [0, 5]},
         r"a\.png holds 1, which is no value of a class \(0, 5\)",
     ),
-    ({"kind": "classes", "class_values": [(0, 0, 0)]}, r"1 colours .*\(1, 1, 1\)"),
+    ({"kind": "classes", "class_values": [(0, 0, 0)]}, "one value .* is not enough"),
+    ({"kind": "classes", "class_values": [(0, 0, 0), (9, 9, 9)]}, r"1 colours .*\(1, 1, 1\)"),
     ({"kind": "classes", "class_values": [0, (1, 1, 1)]}, "RGB triples"),
 ]
 

@@ -162,11 +162,17 @@ ILL_CASES = {
     "32 bits": ("a.tif", IDS.astype("u4"), SAMPLE, {"kind": "probabilities"}, "8 or 16 bits"),
     "threshold of ids": ("a.png", IDS, SAMPLE, {"threshold": 0.4}, "threshold=0.4 for instances"),
     "threshold": ("a.tif", VALUES, SAMPLE, {"threshold": 1.0}, "threshold must be between"),
-    "membrane of ids": ("a.png", IDS, SAMPLE, {"membrane": True}, "membrane=True turns.*a.png"),
-    "membrane of classes": ("a.png", CLASSES, SEMANTIC, {"membrane": True}, "membrane=True turns"),
+    "membrane of ids": (
+        "a.png",
+        IDS,
+        SAMPLE,
+        {"membrane": True},
+        "a.png holds .* leave membrane away",
+    ),
+    "membrane of classes": ("a.png", CLASSES, SEMANTIC, {"membrane": True}, "leave membrane away"),
     "membrane of planes": (
         *("a_probabilities.tif", np.stack([VALUES, 1 - VALUES]), SAMPLE),
-        *({"membrane": True}, "membrane=True turns"),
+        *({"membrane": True}, "leave membrane away"),
     ),
     "planes without labels": (
         *("a_probabilities.tif", np.stack([VALUES, VALUES]), SAMPLE, {}),

@@ -89,7 +89,7 @@ class TestNames:
             frames_in(tmp_path / "y.nii", axes=axes)
 
     def test_letters_that_do_not_fit(self, write):
-        with pytest.raises(ValueError, match=r"is 4 x 5 x 7.*axes='ZCYX' do not fit"):
+        with pytest.raises(ValueError, match=r"is 4 x 5 x 7.*axes ZCYX do not fit"):
             read_image(write(STACK[0]), axes="ZCYX")
         rgb = write(np.zeros((5, 7, 3), np.uint8), photometric="rgb")
         with pytest.raises(ValueError, match="its last axis the 3 samples of each pixel"):

@@ -325,7 +325,7 @@ class TestErrors:
     def test_rank(self, folder):
         with pytest.raises(ValueError, match="not a volume"):
             read_image(folder / "colours.png", rank=3)
-        with pytest.raises(ValueError, match="rank=4"):
+        with pytest.raises(ValueError, match="not 4; give rank=2"):
             read_image(folder / "colours.png", rank=4)
 
     @pytest.mark.parametrize(

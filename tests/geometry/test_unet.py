@@ -256,12 +256,13 @@ def test_errors_of_a_geometry(arguments, message):
 
 def test_errors_name_the_nearest_sizes():
     with pytest.raises(
-        ValueError, match=r"tile=600 is not a legal .* nearest are 588 and 604. Received: tile=600"
+        ValueError,
+        match=r"a tile of 600 px is not a legal .* nearest are 588 and 604. Received: tile=600",
     ):
         PAPER.check(600)
     with pytest.raises(ValueError, match=r"nearest are 188 \(the smallest\)"):
         PAPER.output_size(100)
-    with pytest.raises(ValueError, match="size=573 is not a legal"):
+    with pytest.raises(ValueError, match="size of 573 px is not a legal"):
         PAPER.usable_size(573)
     with pytest.raises(ValueError, match=r"output must be at least 1. Received: output=0"):
         PAPER.input_size(0)

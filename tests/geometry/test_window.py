@@ -63,7 +63,7 @@ def test_ill_arguments(arguments, message):
 
 
 def test_messages_name_the_nearest_sizes():
-    with pytest.raises(ValueError, match=r"tile=94 is not.*valid windows of 1 px.*95"):
+    with pytest.raises(ValueError, match=r"tile of 94 px is not.*valid windows of 1 px.*95"):
         WindowGeometry(margin=47).check(94)
     with pytest.raises(ValueError, match="kind='fcn'"):
         geometry_from_config({"kind": "fcn"})

@@ -438,15 +438,19 @@ ILL_CASES = [
     (other_rank, {}, r"3 spatial axes\. Received: model.input_shape"),
     (lambda: compare_model(shape=(20, None, 1)), {}, "all free or all fixed"),
     (compare_model, {"target": ClassTarget(3)}, "'classes' needs 3 outputs"),
-    (compare_model, {"tta": "all"}, "tta must be"),
+    (compare_model, {"tta": "all"}, "no test-time augmentation 'all'; give tta=None or"),
     (compare_model, {"average": "votes"}, "average must be"),
     (compare_model, {"resolution": 0}, r"between 0\.05 and 8.*resolution=0"),
     (compare_model, {"batch_size": 0}, "batch_size=0"),
     (compare_model, {"max_tile": 9}, "of 9 px is too small"),
     (compare_model, {"max_tile": (20, 20, 20)}, r"max_tile=\(20, 20, 20\)"),
-    (compare_model, {"class_names": ["a", "b", "c"]}, "2 different names"),
-    (compare_model, {"class_names": ["a", "a"]}, "2 different names"),
-    (compare_model, {"class_names": "ab"}, "2 different names"),
+    (
+        compare_model,
+        {"class_names": ["a", "b", "c"]},
+        "2 classes, which need as many different names",
+    ),
+    (compare_model, {"class_names": ["a", "a"]}, "2 classes, which need as many different names"),
+    (compare_model, {"class_names": "ab"}, "2 classes, which need as many different names"),
 ]
 
 

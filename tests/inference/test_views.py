@@ -80,7 +80,7 @@ def test_a_single_pixel_survives():
             np.testing.assert_allclose(back, image, atol=1e-6)
 
 
-ILL_CASES = [("rot90", 2, "tta must be None or one of"), ("d4", 1, "needs rank 2 or 3")]
+ILL_CASES = [("rot90", 2, "tta=None or one of"), ("d4", 1, "this network has 1 axis")]
 
 
 @pytest.mark.parametrize(("mode", "rank", "message"), ILL_CASES)

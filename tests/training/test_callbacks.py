@@ -159,7 +159,7 @@ def test_last_row_is_the_best_without_validation():
 
 
 def test_unknown_monitor():
-    with pytest.raises(ValueError, match=r"monitor must be one of \['mean_iou'\]"):
+    with pytest.raises(ValueError, match=r"has no score .*, but mean_iou; give"):
         best_row([{"val_mean_iou": 0.5}], "iou")
 
 
@@ -235,7 +235,8 @@ def shown(force_terminal):
 
 
 def test_progress_is_plain_lines_without_a_terminal():
-    first, second = shown(force_terminal=False).splitlines()
+    meanings, first, second = shown(force_terminal=False).splitlines()
+    assert "val SEG: mean overlap of their true objects" in meanings
     assert first.startswith("step 6/9  loss ")
     assert "val IoU 0.2500" in first
     assert "images/s" in first

@@ -52,7 +52,7 @@ ILL_SPLITS = [10, -1, 1.0, 0.99, -0.5, True, 1.5]
 
 @pytest.mark.parametrize("validation", ILL_SPLITS)
 def test_ill_splits(validation):
-    with pytest.raises(ValueError, match="leave one to train on"):
+    with pytest.raises(ValueError, match="it must leave one to train on"):
         split_samples(SAMPLES, validation, most=4)
 
 

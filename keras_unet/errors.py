@@ -11,15 +11,15 @@ class UsageError(ValueError):
     Args:
         problem: What is wrong, with the value and the file, and no advice: "x.tif has 2 channels
             (DAPI, GFP)".
-        python: The way out in Python: "give channel=1 or channel=2".
+        python: The way out in Python: "give channel=0 or channel=1".
         command: The way out on the command line, with options that the command has: "say
             `--channel 1` or `--channel 2`". None if the command line reaches the error never, or
             by the same words. Defaults to None.
 
     Example:
-        >>> error = UsageError("x.tif has 2 channels", "give channel=1", "say --channel 1")
+        >>> error = UsageError("x.tif has 2 channels", "give channel=0", "say --channel 1")
         >>> print(error)
-        x.tif has 2 channels; give channel=1
+        x.tif has 2 channels; give channel=0
         >>> print(error.command_line)
         x.tif has 2 channels; say --channel 1
     """

@@ -10,11 +10,11 @@ pytestmark = pytest.mark.core
 
 
 def raise_usage_error():
-    raise UsageError("x.tif has 2 channels", "give channel=1", "say --channel 1")
+    raise UsageError("x.tif has 2 channels", "give channel=0", "say --channel 1")
 
 
 def test_each_place_reads_its_own_words(capsys):
-    with pytest.raises(ValueError, match=r"^x\.tif has 2 channels; give channel=1$"):
+    with pytest.raises(ValueError, match=r"^x\.tif has 2 channels; give channel=0$"):
         raise_usage_error()
     with pytest.raises(typer.Exit):
         friendly(raise_usage_error)()

@@ -15,6 +15,7 @@ from keras_unet.commands.choices import one_of
 from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import console
 from keras_unet.errors import in_command, one_line
+from keras_unet.files.channels import channel_of_option
 
 if TYPE_CHECKING:
     from keras_unet.report.results import Prediction
@@ -73,7 +74,7 @@ def predict(
         tta=tta,
         max_tile=max_tile,
         axes=axes,
-        channel=channel,
+        channel=channel_of_option(channel),
         channels=None if channels is None else int(channels),
         max_pixels=max_pixels,
         resume=resume == "yes",

@@ -15,6 +15,7 @@ from keras_unet.commands.printing import console
 from keras_unet.commands.recipe_options import with_recipe
 from keras_unet.data.data_set import DataSet
 from keras_unet.errors import UsageError
+from keras_unet.files.channels import channel_of_option
 from keras_unet.files.lock import folder_lock
 from keras_unet.training.recipe import Recipe
 
@@ -62,7 +63,7 @@ def train(
             validation=validation or None,
             resume={Resume.yes: True, Resume.no: False}.get(resume, "auto"),
             class_names=[name.strip() for name in class_names.split(",")] if class_names else None,
-            reading={"channel": data.channel, "channels": data.channels},
+            reading={"channel": channel_of_option(data.channel), "channels": data.channels},
         )
         report = write_run_report(out, segmenter, samples[:4])
     console.print(f"Run folder: [bold]{out}[/]   report: {report}")

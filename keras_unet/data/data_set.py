@@ -15,6 +15,7 @@ from keras_unet.data.cell_tracking import read_cell_tracking
 from keras_unet.data.folder import read_folder
 from keras_unet.data.isbi2012 import read_isbi2012
 from keras_unet.errors import UsageError
+from keras_unet.files.channels import channel_of_option
 from keras_unet.files.pairing import shown
 from keras_unet.sample import Sample
 
@@ -92,6 +93,7 @@ class DataSet:
             ValueError: If an option does not fit.
         """
         options: dict[str, Any] = {name: getattr(self, name) for name in READER_OPTIONS}
+        options["channel"] = channel_of_option(self.channel)
         given = {name: value for name, value in options.items() if value is not None}
         return load_samples(self.path, format=self.format, selection=self.selection, **given)
 

@@ -75,7 +75,7 @@ def read_folder(
             nibabel): a file is never taken for a volume unasked. Defaults to 2.
         num_classes: Number of classes of `"classes"`, some of which may not occur. Defaults to
             None, as many as the masks show.
-        channel: Channels of the images that are read, as in `read_image`: numbers from 1 on, or
+        channel: Channels of the images that are read, as in `read_image`: numbers from 0 on, or
             names. Defaults to None, all.
         axes: Names of the stored arrays' axes, as in `read_image`. Defaults to None, as the files
             say.

@@ -14,6 +14,7 @@ from keras_unet.data.data_set import DataSet, SampleSet
 from keras_unet.errors import UsageError
 from keras_unet.evaluation.predictions import Foreground, Predictions, read_predictions
 from keras_unet.evaluation.scores import instance_measures, instance_scores, score, segmented
+from keras_unet.files.channels import channel_of_option, option_of_channel
 from keras_unet.inference.engines.opening import is_exported
 from keras_unet.inference.segmenter import Segmenter, opened
 from keras_unet.inference.storage import KNOWN_FILES
@@ -204,7 +205,8 @@ def _read_for(
     """A folder, read as the run's own images and classes were, and what there is to say of it."""
     if not isinstance(data, DataSet) or data.layout != "folder":
         return data, None
-    options = segmenter.reading_for(data.channel, data.channels)
+    options = segmenter.reading_for(channel_of_option(data.channel), data.channels)
+    options["channel"] = option_of_channel(options["channel"])
     changes: dict[str, Any] = {**options, "rank": data.rank or options["rank"]}
     note, target = None, segmenter.target
     count = target.num_classes

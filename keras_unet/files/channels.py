@@ -1,4 +1,4 @@
-"""Which channels of a file are read, by number from 1 on or by name; grey from RGB and back."""
+"""Which channels of a file are read, by number or by name; grey from RGB and back."""
 
 from __future__ import annotations
 
@@ -18,6 +18,34 @@ LUMA = (0.299, 0.587, 0.114)
 SHOWN = 8
 
 
+def channel_of_option(text: str | None) -> Channel:
+    """What is typed on the command line, where channels count from 1 as in Fiji, for Python.
+
+    Example:
+        >>> channel_of_option("2,1"), channel_of_option("DAPI,3"), channel_of_option("DAPI, GFP")
+        ([1, 0], ['DAPI', 2], 'DAPI, GFP')
+    """
+    parts = [part.strip() for part in (text or "").split(",")]
+    found = [int(p[:9]) - 1 if p.isascii() and p.isdigit() else p for p in parts]
+    return text if found == parts else found  # a name may hold a comma
+
+
+def option_of_channel(channel: Channel) -> str | None:
+    """The way back: what would be typed.
+
+    Example:
+        >>> option_of_channel([1, 0]), option_of_channel(2), option_of_channel("DAPI")
+        ('2,1', '3', 'DAPI')
+    """
+    if channel is None or isinstance(channel, str):
+        return channel
+    return ",".join(str(one if isinstance(one, str) else one + 1) for one in _listed(channel))
+
+
+def _listed(channel: int | Sequence[int | str]) -> list[int | str]:
+    return list(channel) if isinstance(channel, Iterable) else [channel]
+
+
 def pick_channels(
     path: PathLike, values: np.ndarray, names: tuple[str, ...], channel: Channel
 ) -> np.ndarray:
@@ -27,8 +55,8 @@ def pick_channels(
         path: The file, for messages.
         values: `(..., C)` array.
         names: Names of its channels, or empty.
-        channel: A number from 1 on, a name, several of them in a list or parted by commas, or
-            None for all.
+        channel: A number from 0 on, a name, several of them in a list, names also parted by
+            commas, or None for all.
 
     Raises:
         ValueError: If there is no such channel; the message lists what there is.
@@ -42,27 +70,27 @@ def pick_channels(
     elif isinstance(channel, str):
         wanted = [part.strip() for part in channel.split(",")]
     else:
-        wanted = list(channel) if isinstance(channel, Iterable) else [channel]
+        wanted = _listed(channel)
     if not wanted:
         raise _no_channel(path, values.shape[-1], names, channel)
     places = []
     for one in wanted:
-        text = str(one)
-        if names.count(text) == 1:
-            places.append(names.index(text))
-        elif not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= values.shape[-1]):
-            raise _no_channel(path, values.shape[-1], names, channel)
+        if isinstance(one, str) and names.count(one) == 1:
+            places.append(names.index(one))
+        elif type(one) is int and 0 <= one < values.shape[-1]:
+            places.append(one)
         else:
-            places.append(int(text) - 1)
+            raise _no_channel(path, values.shape[-1], names, channel)
     return values[..., places]
 
 
 def _no_channel(path: PathLike, count: int, names: tuple[str, ...], channel: Channel) -> UsageError:
-    counting = ", channels count from 1" if str(channel) == "0" else ""
+    first = "channels count from 1; " if channel in ([-1], -1) else ""
     return UsageError(
-        f"{has_channels(path, count, names)} and no channel {channel!r}{counting}",
-        f"give {_choice('channel=', count)}",
-        f"say {_choice('--channel ', count)}",
+        has_channels(path, count, names),
+        f"there is no channel={channel!r}, give {_choice('channel=', count, 0)}",
+        f"{first}there is no --channel {option_of_channel(channel)}, "
+        f"say {_choice('--channel ', count, 1)}",
     )
 
 
@@ -73,10 +101,11 @@ def has_channels(path: PathLike, count: int, names: tuple[str, ...]) -> str:
     return f"{path} has {count} channel{several}" + (f" ({listed})" if names else "")
 
 
-def _choice(option: str, count: int) -> str:
+def _choice(option: str, count: int, first: int) -> str:
+    numbers = range(first, first + count)
     if count > 3:
-        return f"{option}1 to {option}{count}"
-    return " or ".join(f"{option}{number}" for number in range(1, count + 1))
+        return f"{option}{numbers[0]} to {option}{numbers[-1]}"
+    return " or ".join(f"{option}{number}" for number in numbers)
 
 
 def to_channels(
@@ -101,6 +130,6 @@ def to_channels(
         raise UsageError(problem, f"give channels={found} or leave it away", "use other images")
     raise UsageError(
         problem,
-        f"give {_choice('channel=', found)}",
-        f"say {_choice('--channel ', found)}",
+        f"give {_choice('channel=', found, 0)}",
+        f"say {_choice('--channel ', found, 1)}",
     )

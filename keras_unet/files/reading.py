@@ -48,9 +48,9 @@ def read_image(
         axes: Names of the stored array's axes in order, letters of `T` (frames), `Z` (slices),
             `C` or `S` (channels), `Y`, `X`: `"YXC"`, `"ZCYX"`. Goes before what the file says;
             only TIFFs need it. Defaults to None, as the file says.
-        channel: The channels that are read, in this order: numbers **from 1 on**, as on the
-            command line and in Fiji, or names that OME or ImageJ metadata hold: `1`, `"2,1"`,
-            `[2, 1]`, `"DAPI"`. Defaults to None, all.
+        channel: The channels that are read, in this order: numbers from 0 on (the command line and
+            Fiji count from 1), or names that OME or ImageJ metadata hold: `1`, `[1, 0]`, `"DAPI"`.
+            Defaults to None, all.
         frame: Number of the frame, from 0 on, in a file that has several (`frames_in`). Defaults
             to None.
         max_pixels: Largest number of pages x height x width that is read. Defaults to None, the
@@ -68,7 +68,7 @@ def read_image(
     Example:
         >>> read_image("cells.png").shape
         (64, 80, 1)
-        >>> read_image("cells.png", channels=3, channel=1).shape
+        >>> read_image("cells.png", channels=3, channel=0).shape
         (64, 80, 3)
     """
     check_rank(rank)

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_unet.errors import UsageError
 from keras_unet.files.atomic import write_atomically
+from keras_unet.files.channels import option_of_channel
 from keras_unet.report.image_files import path_of
 from keras_unet.report.result_files import names_of, stem_for
 
@@ -189,4 +190,6 @@ def _option(name: str, value: Any) -> str:
     option = f"--{name.replace('_', '-')}"
     if value is None:
         return f"no {option}"
+    if name == "channel":
+        value = option_of_channel(value)
     return f"{option} {','.join(map(str, value)) if isinstance(value, list) else value}"

@@ -16,7 +16,7 @@ import numpy as np
 from keras_unet.errors import UsageError
 from keras_unet.files.atomic import write_atomically
 from keras_unet.files.axes import check_axes
-from keras_unet.files.channels import Channel
+from keras_unet.files.channels import Channel, channel_of_option, option_of_channel
 from keras_unet.files.limits import pixel_limit
 from keras_unet.files.lock import LOCK_NAME, FolderLock, folder_lock
 from keras_unet.files.names import stem_of
@@ -127,14 +127,11 @@ def predict_files(
 
 def _options(segmenter: Segmenter, reading: dict[str, Any]) -> dict[str, Any]:
     """What changes results besides the model, each in one form."""
-    channel = reading["channel"]
-    if isinstance(channel, Iterable) and not isinstance(channel, str):
-        channel = ",".join(map(str, channel))
     return {
         "tta": segmenter.tta,
         "max_tile": segmenter.max_tile,
         "axes": reading["axes"],
-        "channel": None if channel is None else str(channel),
+        "channel": channel_of_option(option_of_channel(reading["channel"])),
         "channels": reading["channels"],
     }
 
@@ -224,7 +221,7 @@ class _Folder:
         try:
             return read_image(path, frame=frame, **self.reading)
         except UsageError as error:
-            if "--rank" not in error.command:
+            if "rank=" not in error.python:
                 raise
             way = (
                 "this model takes volumes: TIFF stacks of slices, or NIfTI"

@@ -75,7 +75,7 @@ def test_channels_are_kept_with_the_run(tmp_path):
     assert "--axes YXC" in error
     train(tmp_path, *data, "--axes", "YXC", "--channel", 2)
     config = json.loads((tmp_path / "run" / "segmenter.json").read_text())
-    assert config["reading"] == {"channel": "2"}
+    assert config["reading"] == {"channel": [1]}
     data = (*data, "--axes", "YXC", "--json")
     own, same = (
         json.loads(invoke("evaluate", tmp_path / "run", *data, *options))
@@ -83,7 +83,7 @@ def test_channels_are_kept_with_the_run(tmp_path):
     )
     assert own == same
     error = invoke("evaluate", tmp_path / "run", *data, "--channel", "DAPI", code=1)
-    assert "no channel 'DAPI'; say --channel 1 or --channel 2 or --channel 3" in error
+    assert "there is no --channel DAPI, say --channel 1 or --channel 2 or --channel 3" in error
 
 
 def test_two_files_with_frames_and_a_run_that_goes_on(tmp_path):

@@ -242,7 +242,7 @@ class TestFiles:
         stored = np.stack([BINARY * 9, BINARY * 5], axis=-1)
         tifffile.imwrite(folder / "images" / "a.tif", stored, photometric="minisblack")
         write_labels(folder / "masks" / "a.tif", BINARY)
-        image = read_folder(folder, axes="YXC", channel="2,1")[0].image
+        image = read_folder(folder, axes="YXC", channel=[1, 0])[0].image
         np.testing.assert_array_equal(image, stored[..., ::-1])
 
     def test_too_many_pixels(self, folder):

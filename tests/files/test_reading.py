@@ -150,7 +150,7 @@ class TestImages:
         grey = read_image(tmp_path / "rgb.png", channels=1)
         assert grey.dtype == np.uint8
         assert grey[0, 0, 0] == round(0.587 * 50 + 0.114 * 100)
-        with pytest.raises(ValueError, match=r"rgb\.png has 3 channels, not 2; give channel=1 or"):
+        with pytest.raises(ValueError, match=r"rgb\.png has 3 channels, not 2; give channel=0 or"):
             read_image(tmp_path / "rgb.png", channels=2)
 
 

@@ -350,7 +350,7 @@ def test_other_models_and_options_are_refused(images, out):
             "there tta='flips', here tta='d4'; there max_tile=None, here max_tile=16",
             "there --tta flips, here --tta d4; there no --max-tile, here --max-tile 16",
         ),
-        ({"tta": "flips", "channel": [1]}, "there channel=None, here channel='1'", "--channel 1;"),
+        ({"tta": "flips", "channel": 0}, "there channel=None, here channel=[0]", "--channel 1;"),
         ({"tta": "flips", "axes": "YX"}, "there axes=None, here axes='YX'", "here --axes YX;"),
     ):
         with pytest.raises(UsageError, match=re.escape(python)) as caught:
@@ -528,12 +528,12 @@ def test_a_volume_for_a_model_of_volumes(images, out):
 def test_channels_are_chosen_as_in_training_unless_others_are_given(images, out):
     both = np.stack([picture(1), picture(5)], axis=-1)
     write_image(images / "two.tif", both)
-    trained = SEGMENTER.replace(reading={"channel": 2})
+    trained = SEGMENTER.replace(reading={"channel": 1})
     call = partial(ku.predict_files, images=images / "two.tif", out=out)
     assert call(trained)[0].instances == 6
-    assert call(trained, channel=1)[0].instances == 2
-    assert call(SEGMENTER, channel="2")[0].instances == 6
-    assert call(trained, channel=2, resume=True)[0].instances == 6
+    assert call(trained, channel=0)[0].instances == 2
+    assert call(SEGMENTER, channel=[1])[0].instances == 6
+    assert call(trained, channel=1, resume=True)[0].instances == 6
     (row,) = call(SEGMENTER, words=in_command)
     assert "has 2 channels" in row.error
     assert "--channel 1" in row.error

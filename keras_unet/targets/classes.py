@@ -11,7 +11,7 @@ import numpy as np
 from keras_unet.objects.instance_maps import as_instances, check_spacing
 from keras_unet.objects.labelling import check_components, connected_components
 from keras_unet.objects.separation import close_gaps, separate_touching
-from keras_unet.targets.activations import cast, softmax
+from keras_unet.targets.activations import cast, highest, softmax
 from keras_unet.targets.base import Decoded, Target, check_channels
 from keras_unet.targets.class_balance import balanced_class_weights
 from keras_unet.targets.weights import WEIGHT_PRESETS, weight_map, weight_reach
@@ -231,9 +231,8 @@ class ClassTarget(Target):
         if self.num_classes == 2:
             top = p[..., 1]
             return cast(top > self.threshold * (p[..., 0] + top), "int32", ops)
-        top = ops.max(p[..., 1:], axis=-1)
-        best = cast(ops.argmax(p[..., 1:], axis=-1), "int32", ops) + 1
-        return best * cast(top > self.threshold * (p[..., 0] + top), "int32", ops)
+        top, best = highest(p[..., 1:], ops)
+        return (best + 1) * cast(top > self.threshold * (p[..., 0] + top), "int32", ops)
 
     def decode(self, probabilities: np.ndarray) -> Decoded:
         """Classes by the rule above, instances as their connected components.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_unet import targets
+from keras_unet.targets.activations import highest, softmax
 
 pytestmark = [
     pytest.mark.core,
@@ -67,3 +68,43 @@ def test_by_hand():
     seeds = targets.SeedTarget().activate(np.array([[0.0, 7.0], [-np.log(3.0), -2.0]]))
     np.testing.assert_allclose(seeds, [[0.5, 1], [0.25, 0]], rtol=1e-6)
     assert targets.ClassTarget(3).foreground(np.array([[0.5, 0.3, 0.2]])) == 0.5
+
+
+def odd_values(*shape):
+    """Random float32 with ties, NaN and infinities."""
+    values = np.random.default_rng(0).normal(0, 5, shape).astype(np.float32).round(1)
+    values[3, :] = np.nan
+    values[4, :, 0], values[5, :, -1], values[6, :] = np.inf, -np.inf, -np.inf
+    values[7, :, -1], values[8, :] = np.nan, 0
+    return values
+
+
+@pytest.mark.parametrize("classes", range(1, 12))
+@pytest.mark.parametrize("shape", [(19, 3), (150, 131), (9, 4, 5)])
+def test_soft_max_has_the_bits_of_the_formula(classes, shape):
+    # (150, 131) is more than a block of pixels
+    values = odd_values(*shape, classes)
+    with np.errstate(invalid="ignore"):
+        found = softmax(values)
+        exact = values.astype(np.float64)
+        powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
+        expected = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 9])
+def test_highest_is_maximum_and_its_first_place(classes):
+    values = odd_values(19, 3, classes)
+    top, where = highest(values)
+    np.testing.assert_array_equal(top, values.max(axis=-1))
+    known = ~np.isnan(top)
+    assert where.dtype == np.int32
+    np.testing.assert_array_equal(where[known], values.argmax(axis=-1)[known])
+
+
+def test_views_and_single_pixels_have_the_same_soft_max():
+    values = odd_values(19, 4, 3)[:, :, ::-1][9:]
+    np.testing.assert_array_equal(softmax(values), softmax(values.copy()))
+    np.testing.assert_array_equal(softmax(values[0, 0]), softmax(values)[0, 0])
+    assert softmax(values[:0]).shape == (0, 4, 3)

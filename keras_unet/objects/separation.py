@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_unet._compiled import compiled
 from keras_unet.objects.instance_maps import as_instances, dense_ids
 from keras_unet.objects.labelling import neighbourhood
 
@@ -38,7 +39,14 @@ def separate_touching(instances: np.ndarray, connectivity: int = 1) -> np.ndarra
     """
     labels = as_instances(instances)
     pairs = _pairs(labels.ndim, connectivity)
-    lost = _losers(labels, labels, pairs)
+    if labels.ndim == 2:
+        carved = np.empty_like(labels)
+        _carve(labels, connectivity == 2, carved)
+        if _all_are_left(labels, carved):
+            return carved
+        lost = carved != labels
+    else:
+        lost = _losers(labels, labels, pairs)
     if not lost.any():
         return labels.copy()
     dense, ids = dense_ids(labels)
@@ -80,6 +88,57 @@ def close_gaps(instances: np.ndarray) -> np.ndarray:
             largest[here] = np.maximum(largest[here], near)
             smallest[here] = np.where(near == 0, smallest[here], np.minimum(smallest[here], near))
     return np.where((labels == 0) & (smallest < largest), largest, labels)
+
+
+@compiled
+def _carve(labels, corners, carved):  # pragma: no cover (compiled)
+    """Instances without the pixels beside a smaller id."""
+    rows, columns = labels.shape
+    # three lines of the image, each with background on both sides
+    lines = np.zeros((3, columns + 2), np.int32)
+    above, here, below = lines[0], lines[1], lines[2]
+    below[1:-1] = labels[0]
+    for i in range(rows):
+        above, here, below = here, below, above
+        for j in range(columns):
+            below[j + 1] = labels[i + 1, j] if i + 1 < rows else 0
+        for j in range(columns):
+            label = here[j + 1]
+            lost = _before(above[j + 1], label) | _before(below[j + 1], label)
+            lost |= _before(here[j], label) | _before(here[j + 2], label)
+            if corners:
+                lost |= _before(above[j], label) | _before(above[j + 2], label)
+                lost |= _before(below[j], label) | _before(below[j + 2], label)
+            carved[i, j] = 0 if lost else label
+
+
+@compiled
+def _before(neighbour, label):  # pragma: no cover
+    """Whether a neighbour is of a cell with a smaller id: background, 0, becomes the largest."""
+    return np.uint32(neighbour - 1) < np.uint32(label - 1)
+
+
+def _all_are_left(labels: np.ndarray, carved: np.ndarray) -> bool:
+    """Whether every id has a pixel left; False also where ids are too large to count them."""
+    highest = int(labels.max())
+    return highest < 4 * labels.size and bool(_none_is_lost(labels, carved, highest))
+
+
+@compiled
+def _none_is_lost(labels, carved, highest):  # pragma: no cover
+    """Whether all ids of `labels`, up to the highest, are in `carved`."""
+    left = np.zeros(highest + 1, np.bool_)
+    for i in range(labels.shape[0]):
+        before = np.int32(0)
+        for label in carved[i]:
+            if label != before:  # once a run
+                left[label] = True
+                before = label
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            if carved[i, j] != labels[i, j] and not left[labels[i, j]]:
+                return False
+    return True
 
 
 Box = tuple[slice, ...]

@@ -103,6 +103,23 @@ def test_no_cell_is_lost_however_thin(seed, count):
     assert set(np.unique(cells[cells > 0])) == set(np.unique(result[result > 0]))
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([(1, 1), (1, 9), (8, 1), (2, 2), (13, 17), (30, 21)]),
+    st.integers(1, 4),
+    st.sampled_from([[0, 1, 2, 3], [1, 2, 3], [0, 7, 2**31 - 1, 2**31 - 2], range(40)]),
+    st.integers(1, 2),
+)
+def test_a_plane_gets_what_a_volume_of_one_slice_gets(seed, shape, block, ids, connectivity):
+    # planes have compiled code of their own, volumes the general one
+    coarse = np.random.default_rng(seed).choice(ids, shape)
+    cells = np.kron(coarse, np.ones((block, block), int))
+    np.testing.assert_array_equal(
+        separate_touching(cells, connectivity), separate_touching(cells[None], connectivity)[0]
+    )
+
+
 def test_window_with_one_pixel_more_equals_the_whole_image():
     rng = np.random.default_rng(0)
     cells = np.kron(rng.integers(0, 6, (8, 9)), np.ones((5, 5), int))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_unet._arguments import check_one_of
-from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances
+from keras_unet.targets.weight_terms import Terms, weights_with_terms
 
 ClassWeights = Mapping[int, float] | Sequence[float]
 
@@ -108,15 +108,13 @@ def weight_map(
     constants = _constants(preset, class_weights, w0=w0, sigma=sigma, rim=rim, rim_sigma=rim_sigma)
     known = np.ones(labels.shape, bool) if annotated is None else _like(annotated, labels, bool)
     if classes is None:
-        classes = (labels > 0).astype(np.int32)
+        classes = np.minimum(labels, 1)
     else:
         classes = _like(classes, labels, np.integer)
         known = known & (classes >= 0)
-    weights = _class_table(constants["class_weights"], int(classes.max()))[np.maximum(classes, 0)]
+    table = _class_table(constants["class_weights"], int(classes.max()))
     wanted = known if inside else known & (labels == 0)
-    weights = (weights + _border_terms(labels, wanted, constants, spacing)).astype(np.float32)
-    weights[~known] = 0
-    return weights
+    return weights_with_terms(labels, wanted, spacing, _terms(constants), table, classes, known)
 
 
 def weight_reach(
@@ -146,7 +144,7 @@ def weight_reach(
         (32, 64)
     """
     constants = _constants(preset, class_weights, w0=w0, sigma=sigma, rim=rim, rim_sigma=rim_sigma)
-    return math.ceil(max(_cuts(constants)))
+    return math.ceil(_terms(constants).reach)
 
 
 def _constants(
@@ -192,54 +190,21 @@ def _class_table(class_weights: ClassWeights, highest: int) -> np.ndarray:
     return np.asarray(table or [1.0], np.float32)
 
 
-def _cuts(constants: Mapping[str, Any]) -> tuple[float, float]:
-    """From which `d1 + d2` and from which `d1` on the two terms are lost in float32."""
+def _terms(constants: Mapping[str, Any]) -> Terms:
+    """Both terms, each cut where it is lost in float32."""
     smallest = min((w for w in _weights_of(constants["class_weights"]) if w > 0), default=1.0)
     # below half a unit in the last place of the class weight; a quarter leaves no tie
     lost = float(np.spacing(np.float32(smallest))) / 4
-    cuts = []
-    for height, width in (("w0", "sigma"), ("rim", "rim_sigma")):
-        ratio = constants[height] / lost
-        cuts.append(constants[width] * math.sqrt(2 * math.log(ratio)) if ratio > 1 else 0.0)
-    return cuts[0], cuts[1]
 
+    def term(height: float, width: float) -> tuple[float, float, float]:
+        ratio = height / lost
+        cut = width * math.sqrt(2 * math.log(ratio)) if ratio > 1 else 0.0
+        return float(height), float(width), cut
 
-def _border_terms(
-    labels: np.ndarray,
-    wanted: np.ndarray,
-    constants: Mapping[str, Any],
-    spacing: Sequence[float] | None,
-) -> np.ndarray:
-    """Border and rim term of every pixel, float64; 0 where not wanted."""
-    sum_cut, rim_cut = _cuts(constants)
-    if max(sum_cut, rim_cut) == 0:
-        return np.zeros(labels.shape)
-    squares = two_nearest_squares(
-        labels,
-        wanted,
-        spacing,
-        reach=max(sum_cut, rim_cut),
-        sum_reach=sum_cut,
-        first_reach=rim_cut,
+    return Terms(
+        border=term(constants["w0"], constants["sigma"]),
+        rim=term(constants["rim"], constants["rim_sigma"]),
     )
-    # far squares (no such cell, not wanted) are at least reach**2: their terms are cut as well
-    first, second = (np.sqrt(square, dtype=np.float64) for square in squares.pair)
-    second += first
-    terms = _bell(second, constants["w0"], constants["sigma"], sum_cut)
-    if rim_cut > 0:
-        terms += _bell(first, constants["rim"], constants["rim_sigma"], rim_cut)
-    return terms
-
-
-def _bell(distance: np.ndarray, height: float, sigma: float, cut: float) -> np.ndarray:
-    """`height * exp(-distance^2 / (2 sigma^2))` below the cut, else 0; overwrites its input."""
-    beyond = distance >= cut
-    np.square(distance, out=distance)
-    distance /= -2 * sigma**2
-    np.exp(distance, out=distance)
-    distance *= height
-    distance[beyond] = 0
-    return distance
 
 
 def _like(value: Any, labels: np.ndarray, kind: Any) -> np.ndarray:

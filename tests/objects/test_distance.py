@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from nearest_cells import naive_distances, random_cells
 
 from keras_unet.objects import two_nearest_distances
-from keras_unet.objects.distance import two_nearest_squares
+from keras_unet.objects.distance import general_squares, two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances
 
 pytestmark = pytest.mark.core
@@ -116,6 +116,54 @@ def test_pruned_transform_is_right_where_it_was_asked(seed, shape, count, sum_re
     np.testing.assert_array_equal(d2[pair], naive2[pair])
     assert (d1 + d2 >= naive1 + naive2).all()
     assert (d1[~wanted] == INF).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.tuples(st.integers(1, 60), st.integers(1, 300)),
+    st.integers(0, 40),
+    st.floats(0.3, 105),
+    st.floats(0.3, 140),
+    st.sampled_from([0.0, 0.7, 12.0, 105.0, INF]),
+    st.booleans(),
+)
+def test_packed_squares_of_planes_equal_the_general_ones(
+    seed, shape, count, reach, sum_reach, first_reach, background
+):
+    cells = as_instances(random_cells(seed, shape, count))
+    wanted = cells == 0 if background else np.random.default_rng(seed).random(shape) < 0.7
+    packed = two_nearest_squares(cells, wanted, None, reach, sum_reach, first_reach)
+    general = general_squares(cells, wanted, reach=reach)
+    assert packed.far == general.far
+    (d1, d2), (first, second) = packed.pair, general.pair
+    assert d1.dtype == d2.dtype == np.int32
+    assert max(d1.max(), d2.max()) <= packed.far
+    root1, root2 = (np.where(part == general.far, INF, np.sqrt(part)) for part in general.pair)
+    pair, alone = root1 + root2 < sum_reach, root1 < first_reach
+    np.testing.assert_array_equal(d1[pair | alone], first[pair | alone])
+    np.testing.assert_array_equal(d2[pair], second[pair])
+    assert (d1 >= first).all()
+    assert (d2 >= second).all()
+
+
+@pytest.mark.parametrize(
+    "ids", [[-1, -1, -1], [1, -1, -2], [2**31 - 1, 70_000, 3], [-5, 2**31 - 1, 1], [7, 9, 0]]
+)
+def test_ids_do_not_matter(ids):
+    cells = np.array([0, *ids], np.int32)[random_cells(2, (40, 50), 30) % 4]
+    wanted = np.ones(cells.shape, bool)
+    found = two_nearest_squares(cells, wanted, reach=20.0).pair
+    expected = general_squares(cells, wanted, reach=20.0).pair
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_more_ids_than_fit_into_16_bits():
+    cells = np.arange(300 * 300, dtype=np.int32).reshape(300, 300)
+    d1, d2 = two_nearest_squares(cells, cells >= 0, reach=9.0).pair
+    assert d1[0, 0] == 1  # id 0 is background
+    assert d1.sum() == 1
+    assert (d2.ravel()[2:] == 1).all()
 
 
 def test_long_axis_does_not_overflow():

@@ -74,6 +74,40 @@ def test_equals_naive_bit_for_bit_beyond_the_reach(count):
     np.testing.assert_array_equal(weight_map(cells), naive_weights(cells))
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.one_of(
+        st.tuples(st.integers(1, 40), st.integers(1, 200)),
+        st.tuples(st.integers(1, 60)),
+        st.tuples(st.integers(1, 8), st.integers(1, 9), st.integers(1, 10)),
+    ),
+    st.integers(0, 20),
+    st.sampled_from(["paper", "release"]),
+    st.sampled_from([None, 0.0, 3.0, 1000.0]),
+    st.sampled_from([None, 0.4, 4.0, 30.0]),
+    st.sampled_from([0.0, 1.5]),
+    st.lists(st.sampled_from([0.0, 0.01, 1.0, 3.7, 200.0]), min_size=4, max_size=4),
+    st.booleans(),
+    st.booleans(),
+)
+def test_tables_and_packed_distances_have_the_bits_of_the_formula(
+    seed, shape, count, preset, w0, sigma, rim, class_weights, inside, plain
+):
+    cells = random_cells(seed, shape, count)
+    rng = np.random.default_rng(seed)
+    arguments = {"preset": preset, "w0": w0, "sigma": sigma, "class_weights": class_weights}
+    if not plain:
+        classes = rng.integers(-2, 4, shape).astype(rng.choice(["int8", "int32", "int64"]))
+        annotated = np.asfortranarray(rng.random(shape) < 0.8)
+        arguments |= {"rim": rim, "classes": classes, "annotated": annotated}
+    found = weight_map(cells, inside=inside, **arguments)
+    # a spacing of 1 goes through the general transform and the formula
+    expected = weight_map(cells, inside=inside, spacing=(1,) * len(shape), **arguments)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
+
+
 # 1. fewer than two cells
 
 

@@ -47,6 +47,15 @@ class FolderLock:
             )
 
 
+def cannot_be_written(folder: Path, error: OSError) -> UsageError:
+    """The error for a folder in which a file could not be made."""
+    return UsageError(
+        f"{folder} cannot be written ({error.strerror or error})",
+        "choose another folder, or make room and give the right to write in it",
+        "choose another --out, or make room and give the right to write in it",
+    )
+
+
 @contextlib.contextmanager
 def folder_lock(folder: Path) -> Iterator[FolderLock]:
     """Makes a folder and keeps other processes and threads that ask for it from writing it.
@@ -79,11 +88,7 @@ def folder_lock(folder: Path) -> Iterator[FolderLock]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, locked = _take(folder)
     except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be written ({error.strerror or error})",
-            "choose another folder, or make room and give the right to write in it",
-            "choose another --out, or make room and give the right to write in it",
-        ) from error
+        raise cannot_be_written(folder, error) from error
     try:
         if locked:
             remove_unfinished(folder)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_unet._arguments import did_you_mean
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, one_line
+from keras_unet.files.plain_data import read_plain
 from keras_unet.inference.storage import versions
+from keras_unet.inference.stored_weights import no_larger_than
 
 if TYPE_CHECKING:
     import keras
@@ -84,19 +86,29 @@ def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     from keras_unet.models import registry
 
     folder = _find(name)
+    file = folder / CONFIG_NAME
     try:
-        preset = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        model = registry.get(preset["model"]["name"]).from_config(preset["model"]["arguments"])
-        config, expected = preset["segmenter"], preset["weights_sha256"]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise _damaged(folder / CONFIG_NAME, f"{type(error).__name__}: {error}") from error
-    file = folder / WEIGHTS_NAME
-    if not file.is_file():
-        raise _damaged(file, "it is missing")
-    if _sha256(file) != expected:
-        raise _damaged(file, "its SHA-256 is not the one in preset.json")
-    with np.load(file) as arrays:
-        model.set_weights([arrays[key].astype(np.float32) for key in arrays.files])
+        preset = read_plain(file)
+        architecture = registry.get(preset["model"]["name"])
+        arguments = dict(preset["model"]["arguments"])
+        config, expected = dict(preset["segmenter"]), preset["weights_sha256"]
+    except Exception as error:  # a damage can be of any kind
+        raise _damaged(file, error.__cause__ or error) from error
+    weights = folder / WEIGHTS_NAME
+    if not weights.is_file():
+        raise _damaged(weights, "it is missing")
+    if _sha256(weights) != expected:
+        raise _damaged(weights, f"its SHA-256 is not the one in {CONFIG_NAME}")
+    try:
+        with no_larger_than(weights):
+            model = architecture.from_config(arguments)
+    except Exception as error:
+        raise _damaged(file, error) from error
+    try:
+        with np.load(weights) as arrays:
+            model.set_weights([arrays[key].astype(np.float32) for key in arrays.files])
+    except Exception as error:
+        raise _damaged(weights, error) from error
     return model, config
 
 
@@ -113,7 +125,9 @@ def _find(name: str | os.PathLike) -> Path:
     )
 
 
-def _damaged(file: Path, reason: str) -> ValueError:
+def _damaged(file: Path, reason: str | BaseException) -> ValueError:
+    if isinstance(reason, BaseException):
+        reason = f"{type(reason).__name__}: {one_line(str(reason))[:300]}"
     return ValueError(f"{file} is damaged ({reason}); install the package again")
 
 

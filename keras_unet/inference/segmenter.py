@@ -328,7 +328,8 @@ class Segmenter(TileRunner):
         origin: Any,
         options: Sequence[str] = (),
     ) -> Segmenter:
-        return cls(network, **storage.arguments(config, options or OPTIONS, origin))
+        with storage.describing(origin):
+            return cls(network, **storage.arguments(config, options or OPTIONS))
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the network, as plain values."""

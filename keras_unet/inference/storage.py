@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from keras_unet.errors import UsageError, one_line
 from keras_unet.files.atomic import new_file, write_atomically
 from keras_unet.files.plain_data import read_plain
 from keras_unet.geometry.window import geometry_from_config
+from keras_unet.inference.stored_weights import no_larger_than
 from keras_unet.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     if not file.is_file():
         raise ValueError(f"{file} is missing; copy the whole folder, or save the segmenter again")
     try:
-        model = keras.models.load_model(file, compile=False)
+        with no_larger_than(file):
+            model = keras.models.load_model(file, compile=False)
     except Exception as error:
         cause = one_line(str(error))[:300]
         raise UsageError(
@@ -148,32 +151,44 @@ def read_versioned(file: Path, newest: int, remedy: str) -> tuple[dict[str, Any]
     return config, version
 
 
-def arguments(config: Mapping[str, Any], names: Iterable[str], origin: Any) -> dict[str, Any]:
+def arguments(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The arguments of a `Segmenter` from its configuration.
 
     Args:
         config: What `Segmenter.get_config` or the description of an exported file holds.
         names: Arguments that are plain values.
-        origin: What messages call the configuration.
 
     Returns:
         Target, normalization, geometry, reading and the plain ones.
+    """
+    return {
+        "target": targets.create(config["target"]["name"], **config["target"]["config"]),
+        "normalization": Normalization(**config["normalization"]),
+        "geometry": geometry_from_config(config["geometry"]),
+        "reading": config.get("reading"),
+        **{name: config[name] for name in names},
+    }
+
+
+@contextlib.contextmanager
+def describing(origin: Any) -> Iterator[None]:
+    """Names the file in whatever fails because of what it tells.
+
+    Args:
+        origin: What messages call the configuration that is used inside.
 
     Raises:
-        ValueError: If one is missing or out of its range.
+        ValueError: In place of any error.
     """
     try:
-        return {
-            "target": targets.create(config["target"]["name"], **config["target"]["config"]),
-            "normalization": Normalization(**config["normalization"]),
-            "geometry": geometry_from_config(config["geometry"]),
-            "reading": config.get("reading"),
-            **{name: config[name] for name in names},
-        }
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        yield
+    except UsageError as error:
+        problem = f"{origin} does not describe a segmenter: {error.problem}"
+        raise UsageError(problem, error.python, error.command) from error
+    except Exception as error:  # a value can be wrong in any way
+        cause = one_line(f"{type(error).__name__}: {error}")[:400]
         raise ValueError(
-            f"{origin} does not describe a segmenter ({type(error).__name__}: {error}); "
-            "save it again"
+            f"{origin} does not describe a segmenter ({cause}); save it again"
         ) from error
 
 

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 
 
 def read_log(path: str | Path) -> dict[str, list[float]]:
-    """Reads `log.csv` of a run: column -> values; what is not a number becomes NaN."""
+    """Reads `log.csv` of a run: column -> values; what is not a number becomes NaN.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
     columns: dict[str, list[float]] = {}
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for name, text in row.items():
-                columns.setdefault(name, []).append(_number(text))
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                row.pop(None, None)  # values without a column
+                for name, text in row.items():
+                    columns.setdefault(name, []).append(_number(text))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged ({error})") from error
     return columns
 
 
@@ -49,7 +57,7 @@ CHARTS = (
 def add_curves(page: Report, log: Mapping[str, Sequence[float]]) -> None:
     """Adds the charts of a training log."""
     for title, names in CHARTS:
-        series = {name: (log["step"], log[name]) for name in names if name in log}
+        series = {name: (log["step"], log[name]) for name in names if {"step", name} <= set(log)}
         if series:
             page.svg(line_chart(series, title=title))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_unet.errors import UsageError
 from keras_unet.files.atomic import remove_unfinished
+from keras_unet.files.lock import cannot_be_written
 from keras_unet.files.pairing import SHOWN
 from keras_unet.training.checkpoint import Checkpoint, latest_checkpoint
 from keras_unet.training.recipe import Recipe
@@ -58,8 +59,10 @@ def open_run(
             )
     elif resume == "auto":
         _check_same_run(folder, checkpoint.meta, meta)
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe.save(folder / "recipe.yaml")
+    try:
+        recipe.save(folder / "recipe.yaml")
+    except OSError as error:
+        raise cannot_be_written(folder, error) from error
     return checkpoint, meta
 
 

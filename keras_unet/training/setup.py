@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 from keras_unet import models, targets
 from keras_unet.data.resolution import per_axis, resize_sample
 from keras_unet.errors import UsageError
+from keras_unet.evaluation.scores import INSTANCE_SCORES
 from keras_unet.sample import Sample
 from keras_unet.targets.base import Target
 from keras_unet.training.recipe import Recipe
+from keras_unet.training.recipe_groups import RunOptions
 from keras_unet.training.sample_checks import (
     ClassTable,
     check_like,
@@ -26,6 +29,8 @@ from keras_unet.training.sample_checks import (
     warn_samples,
 )
 from keras_unet.training.step_memory import check_network, check_step, machine_memory
+
+logger = logging.getLogger("keras_unet")
 
 
 def split_samples(
@@ -129,6 +134,7 @@ class Setup:
         # a class that only held-out images have is a class, and one that a coarse grid loses
         seen = count_classes([*training, *held_out], num_classes)
         table = count_classes(resized, len(seen.pixels))
+        check_scores(recipe.run, held_out)
         warn_samples(resized, table)
         if min(per_axis(resolution, training[0].rank if training else 2)) < 1:
             warn_lost_objects(training, resized, resolution)
@@ -168,6 +174,25 @@ def build_network(
     return models.create(
         **recipe.model, input_shape=input_shape, num_classes=num_outputs, dtype=dtype
     )
+
+
+def check_scores(run: RunOptions, held_out: Sequence[Sample]) -> None:
+    """Raises a `ValueError` if no validation gives the score that decides; says what none needs."""
+    if not held_out:
+        for name in ("patience", "monitor"):
+            if (value := getattr(run, name)) != getattr(RunOptions(), name):
+                logger.warning(
+                    "%s %s has no effect: %s needs validation images, see --validation or the "
+                    "argument validation of train",
+                    *(name, value, name),
+                )
+    elif run.monitor in INSTANCE_SCORES and all(one.instances is None for one in held_out):
+        raise UsageError(
+            f"the validation images have classes and no objects, which the score {run.monitor!r} "
+            "needs",
+            "give run.monitor='mean_iou', or samples with instances",
+            "say --monitor mean_iou, or --kind instances if the masks hold objects",
+        )
 
 
 def check_heads(recipe: Recipe, target: Target, network: models.SegmentationModel) -> None:

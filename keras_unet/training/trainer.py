@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,8 +32,6 @@ from keras_unet.training.run_folder import open_run
 from keras_unet.training.schedule import make_optimizer
 from keras_unet.training.setup import Setup, relative_spacing, split_samples
 from keras_unet.training.strategy import make_strategy, strategy_scope
-
-logger = logging.getLogger("keras_unet")
 
 
 def train(
@@ -104,12 +101,6 @@ def train(
     with folder_lock(Path(out)) as lock:
         training, held_out = split_samples(samples, validation, recipe.run.validation_images)
         setup = Setup.check(recipe, training, held_out)
-        if recipe.run.patience and not held_out:
-            logger.warning(
-                "a patience of %d has no effect: patience needs validation images (validation=..., "
-                "on the command line --validation)",
-                recipe.run.patience,
-            )
         run = _Run(setup, lock, class_names, reading)
         checkpoint = run.open(checksum([*training, *held_out]), resume)
         resolution = recipe.images.resolution

@@ -86,7 +86,7 @@ def test_channels_are_kept_with_the_run(tmp_path):
     assert "there is no --channel DAPI, say --channel 1 or --channel 2 or --channel 3" in error
 
 
-def test_two_files_with_frames_and_a_run_that_goes_on(tmp_path):
+def test_two_files_with_frames_and_a_run_that_goes_on(tmp_path, caplog):
     movie = {"imagej": True, "metadata": {"axes": "TYX"}}
     tifffile.imwrite(tmp_path / "m.tif", np.stack([s.image[..., 0] for s in CELLS]), **movie)
     ids = np.stack([s.instances for s in CELLS]).astype(np.uint16)
@@ -95,7 +95,9 @@ def test_two_files_with_frames_and_a_run_that_goes_on(tmp_path):
     assert "--axes" in invoke("train", *pair, "--out", tmp_path / "run", code=1)
     assert "say --masks" in invoke("train", tmp_path / "m.tif", "--out", tmp_path / "run", code=1)
     pair = (*pair, "--axes", "TYX")
-    assert "2 training samples" in train(tmp_path, *pair)
+    output = train(tmp_path, *pair, "--patience", 1)
+    assert "2 training samples" in output
+    assert "patience needs validation images, see --validation" in caplog.text
     changed = invoke("train", *pair, "--out", tmp_path / "run", *TINY, "--seed", 3, code=1)
     assert "run.seed: 0 there, 3 here" in changed
     assert "--resume yes" in changed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
+import keras
 import numpy as np
 import pytest
 
@@ -53,6 +55,58 @@ def test_damage_is_named(preset):
         Segmenter.from_preset(preset)
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("card", ["x"] * 10_001),
+        ("model", {"name": "unet"}),
+        ("model", {"name": ["unet"], "arguments": {}}),
+        ("model", {"name": "unet", "arguments": {"filterz": 3}}),
+        ("model", {"name": "unet", "arguments": {"filters": 0}}),
+        ("segmenter", None),
+        ("segmenter", {"target": {"name": "nothing", "config": {}}}),
+    ],
+)
+def test_what_describes_no_preset_is_refused_by_name(preset, part, value):
+    file = preset / "preset.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), part: value}))
+    with pytest.raises(ValueError, match=r"tiny.*(is damaged|does not describe)"):
+        Segmenter.from_preset(preset)
+
+
+def test_text_in_another_encoding_is_damage(preset):
+    (preset / "preset.json").write_bytes(b'{"card": "\xff"}')
+    with pytest.raises(ValueError, match=r"preset\.json is damaged \(UnicodeDecodeError"):
+        Segmenter.from_preset(preset)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("filters", 10**6), ("filters", 64), ("num_classes", 10**9), ("depth", 12)],
+)
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="only TensorFlow can measure")
+def test_networks_larger_than_their_weights_are_not_made(preset, segmenter, name, value):
+    file = preset / "preset.json"
+    changed = json.loads(file.read_text())
+    changed["model"]["arguments"][name] = value
+    file.write_text(json.dumps(changed))
+    message = r"json is damaged .*the network is larger than the weights in weights\.npz"
+    with pytest.raises(ValueError, match=message):
+        Segmenter.from_preset(preset)
+
+    run = segmenter.save(preset / "run")
+    with zipfile.ZipFile(run / "model.keras") as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"][name] = value
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(run / "model.keras", "w") as archive:
+        for member, data in members.items():
+            archive.writestr(member, data)
+    with pytest.raises(ValueError, match=r"model\.keras cannot .*the network is larger than the"):
+        Segmenter.load(run)
+
+
 def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(ValueError, match=r"no preset 'cells'; there are nuclei"):
         Segmenter.from_preset("cells")
@@ -66,8 +120,6 @@ def test_weights_beyond_half_precision_are_refused(tmp_path, segmenter):
 
 
 def test_other_models_are_refused(tmp_path, segmenter):
-    import keras
-
     inputs = keras.Input((None, None, 1))
     model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(inputs), name="other")
     with pytest.raises(ValueError, match="model='other'"):

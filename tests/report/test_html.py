@@ -5,6 +5,7 @@ import pytest
 
 from keras_unet.report import charts
 from keras_unet.report.html import Report
+from keras_unet.report.run_report import add_curves, read_log
 
 pytestmark = pytest.mark.core
 
@@ -65,3 +66,23 @@ def test_report_is_one_self_contained_page(tmp_path):
     assert "data:image/png;base64," in text
     assert "http" not in text
     assert "<script" not in text
+
+
+def test_a_log_is_read_whatever_its_values_are(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("step,loss\n1,0.5\n2\n3,x,surplus,5\n")
+    columns = read_log(log)
+    assert columns["step"] == [1, 2, 3]
+    np.testing.assert_array_equal(columns["loss"], [0.5, np.nan, np.nan])
+    page = Report("run")
+    add_curves(page, columns)
+    add_curves(page, {"loss": [1.0]})  # the steps are not there
+    assert page.write(tmp_path / "report.html").read_text().count("<svg") == 1
+
+
+@pytest.mark.parametrize("data", [b"step,loss\n1,\xff\n", b"step\n" + b"1" * 200_000])
+def test_a_damaged_log_is_refused_by_name(tmp_path, data):
+    log = tmp_path / "log.csv"
+    log.write_bytes(data)
+    with pytest.raises(ValueError, match=r"log\.csv is damaged"):
+        read_log(log)

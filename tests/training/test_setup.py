@@ -203,6 +203,32 @@ def test_sizes_in_words(size, text):
     assert step_memory.size_text(size) == text
 
 
+@pytest.mark.parametrize("run", [{"patience": 3}, {"monitor": "seg"}])
+def test_what_needs_validation_images_is_said_where_there_are_none(run, caplog):
+    recipe = TINY.replace(run=run)
+    (name,) = run
+    Setup.check(recipe, SAMPLES[:1], [])
+    (message,) = [one for one in caplog.messages if "no effect" in one]
+    assert message.startswith(f"{name} {run[name]} has no effect: {name} needs validation images")
+    assert "--validation" in message
+    assert "=" not in message  # the command line prints it, too
+    caplog.clear()
+    Setup.check(recipe, SAMPLES[:1], SAMPLES[1:2])
+    assert "no effect" not in caplog.text
+
+
+@pytest.mark.parametrize("monitor", ["seg", "ap50", "f1"])
+def test_a_score_that_the_validation_images_do_not_give(monitor):
+    classes = Sample(SAMPLES[1].image, classes=(SAMPLES[1].instances > 0).astype(np.int32))
+    recipe = TINY.replace(run={"monitor": monitor})
+    with pytest.raises(
+        UsageError, match=f"no objects, which the score '{monitor}' needs"
+    ) as caught:
+        Setup.check(recipe, SAMPLES[:1], [classes])
+    assert "say --monitor mean_iou" in caught.value.command_line
+    Setup.check(recipe, SAMPLES[:1], [classes, SAMPLES[2]])  # objects of one are enough
+
+
 def test_heads_that_the_target_does_not_learn_are_refused():
     options = {"name": "res_unet_a", "filters": 2, "window": 32, "multitask": True}
     message = "model 'res_unet_a' trains segmentation, boundary, distance, but the target 'classes'"

@@ -26,6 +26,23 @@ def test_new_folder_gets_the_recipe(tmp_path):
     assert meta == {"recipe": RECIPE.to_dict(), "samples": "abc"}
 
 
+@pytest.fixture
+def file_limit():
+    """Sets the largest file in bytes, as `ulimit -f` does, for this test."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_recipe_that_cannot_be_written(tmp_path, file_limit):
+    file_limit(100)
+    with pytest.raises(UsageError, match=r"run cannot be written \(File too large") as caught:
+        open_run(tmp_path / "run", RECIPE, "abc")
+    assert "choose another --out, or make room" in caught.value.command_line
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 @pytest.mark.parametrize("resume", ["auto", True])
 def test_same_run_goes_on(tmp_path, resume):
     checkpoint, _ = open_run(begun(tmp_path), RECIPE, "abc", resume)

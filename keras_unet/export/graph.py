@@ -12,6 +12,7 @@ from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph_normalization import normalize
 from keras_unet.export.graph_resizing import resize_image, resize_maps, working_shape
 from keras_unet.export.graph_tiling import Tiler
+from keras_unet.inference.outputs import activated
 from keras_unet.inference.tile_runner import BATCH_PIXELS, MAX_BATCH
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class SegmenterGraph:
         check_exportable(segmenter)
         self.model = float32_model(segmenter.model)
         self.target = segmenter.target
+        self._are_logits = segmenter.gives == "logits"
         self.normalization = segmenter.normalization
         self.resolution = segmenter.resolution
         self.rank = segmenter.geometry.rank
@@ -91,7 +93,8 @@ class SegmenterGraph:
         return found if self.resolution == 1 else resize_maps(found, shape)
 
     def _activated(self, tiles: tf.Tensor) -> tf.Tensor:
-        return self.target.activate(self.model(tiles, training=False), keras.ops)
+        outputs = self.model(tiles, training=False)
+        return activated(self.target, outputs, self._are_logits, keras.ops)
 
     def classes(self, probabilities: tf.Tensor) -> tf.Tensor:
         """Class of every pixel, uint8 `(..., *spatial)`, of probabilities with one axis more."""

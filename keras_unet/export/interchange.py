@@ -94,7 +94,7 @@ def _export(
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         file = Path(scratch) / path.name
         model.export(str(file), format=kind, verbose=False)
-        text = json.dumps(describe(segmenter, output="logits"), indent=2) + "\n"
+        text = json.dumps(describe(segmenter, output=segmenter.gives), indent=2) + "\n"
         file.with_suffix(".json").write_text(text, encoding="utf-8")
         for target in reversed(targets):
             shutil.move(file.with_suffix(target.suffix), target)

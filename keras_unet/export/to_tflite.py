@@ -20,6 +20,7 @@ from keras_unet.export.graph import check_exportable
 from keras_unet.files.atomic import write_atomically
 from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 from keras_unet.inference.description import describe
+from keras_unet.inference.outputs import activated
 from keras_unet.inference.tiling import read_tile
 from keras_unet.sample import Sample
 
@@ -145,7 +146,8 @@ def _module(segmenter: Segmenter, model: Any, tile: tuple[int, ...] | None, outp
     spec = tf.TensorSpec((1, *(tile or (None,) * rank), channels), tf.float32, name="image")
 
     def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = target.activate(model(image, training=False), ops)
+        outputs = model(image, training=False)
+        found = activated(target, outputs, segmenter.gives == "logits", ops)
         if output == "classes":
             found = tf.cast(target.pixel_classes(found, ops), tf.uint8)
         return {output: found}

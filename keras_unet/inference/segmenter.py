@@ -20,7 +20,7 @@ from keras_unet.inference.engines.base import Engine, geometry_of
 from keras_unet.inference.engines.opening import is_exported, open_exported
 from keras_unet.inference.memory import DEFAULT_LIMIT
 from keras_unet.inference.preparation import Preparation, finish
-from keras_unet.inference.tile_runner import TileRunner, engine_of, plain_tile
+from keras_unet.inference.tile_runner import TileRunner, engine_of, plain_tile, settled
 from keras_unet.inference.tiling import Progress, reporting
 from keras_unet.normalization import Normalization
 from keras_unet.segmentation import Segmentation
@@ -49,10 +49,11 @@ class Segmenter(TileRunner):
     A segmenter does not change: `replace` makes another one, which shares the engine.
 
     Args:
-        model: A Keras model: images `(batch, *spatial, C)` -> logits `(batch, *spatial, K)`; or
-            another `engines.base.Engine`, as `load` makes it of an exported file.
+        model: A Keras model: images `(batch, *spatial, C)` -> logits or probabilities
+            `(batch, *spatial, K)`, K = 1 for two classes as a sigmoid's foreground; or another
+            `engines.base.Engine`, as `load` makes it of an exported file.
         target: How outputs become classes and instances. Defaults to
-            `ClassTarget(num_classes=K)`.
+            `ClassTarget(num_classes=K)`, of two classes for K = 1.
         normalization: How an image becomes what the network sees. Defaults to `Normalization()`.
         resolution: Size of the grid on which the network works, as a fraction of the image's, 0.05
             to 8, one number or one per axis. Defaults to 1.
@@ -70,6 +71,10 @@ class Segmenter(TileRunner):
             in the authors' released code. Defaults to `"probabilities"`.
         class_names: Names of the classes, in order. Defaults to None: background and object for
             two classes, else class 0, class 1, ...
+        from_logits: Whether the model gives logits; False if it ends in soft-max or sigmoid.
+            Defaults to None: its last operation is looked at, also in a model of models. Where that
+            does not tell, logits are assumed, and first tiles that look like probabilities are
+            warned of. An exported file tells itself.
         reading: How image files are read for the network: `channel` and `channels` of
             `data.read_image`, where they are not given for a file. Defaults to None, all channels.
 
@@ -109,10 +114,12 @@ class Segmenter(TileRunner):
         tta: str | None = None,
         average: str = "probabilities",
         class_names: Sequence[str] | None = None,
+        from_logits: bool | None = None,
         reading: Mapping[str, Any] | None = None,
     ) -> None:
-        geometry, engine = geometry_of(model, geometry), engine_of(model)
-        target = target or targets.create("classes", num_classes=engine.num_outputs)
+        engine = engine_of(model)
+        geometry = geometry_of(model, geometry)
+        target = target or targets.create("classes", num_classes=max(engine.num_outputs, 2))
         grids.working_shape((1,) * geometry.rank, resolution)
         vars(self).update(
             engine=engine,
@@ -126,6 +133,7 @@ class Segmenter(TileRunner):
             tta=tta,
             average=average,
             class_names=_names(class_names, target.num_classes),
+            from_logits=settled(engine, from_logits),
             reading=_reading(reading or {}),
         )
         self._check()
@@ -152,6 +160,7 @@ class Segmenter(TileRunner):
             "normalization": self.normalization,
         }
         parts |= {"geometry": self.geometry, "reading": self.reading}
+        parts |= {"from_logits": self.from_logits}
         arguments = parts | {name: getattr(self, name) for name in OPTIONS}
         for name in changes:
             if name not in arguments:
@@ -329,7 +338,8 @@ class Segmenter(TileRunner):
         options: Sequence[str] = (),
     ) -> Segmenter:
         with storage.describing(origin):
-            return cls(network, **storage.arguments(config, options or OPTIONS))
+            parts = storage.arguments(config, options or OPTIONS)
+            return cls(network, from_logits=config.get("from_logits"), **parts)
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the network, as plain values."""
@@ -338,6 +348,7 @@ class Segmenter(TileRunner):
             "normalization": self.normalization.get_config(),
             "geometry": self.geometry.get_config(),
             "reading": self.reading,
+            "from_logits": self.from_logits,
             **{name: getattr(self, name) for name in OPTIONS},
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,17 @@ from keras_unet.geometry.base import Geometry
 from keras_unet.geometry.tiles import TilePlan, plan_tiles
 from keras_unet.inference.engines.base import Engine
 from keras_unet.inference.memory import plan_for
+from keras_unet.inference.outputs import (
+    activated,
+    gives_logits,
+    is_single,
+    look_like_probabilities,
+    two_channels,
+)
 from keras_unet.inference.tiling import Progress, predict_tiles
 from keras_unet.inference.views import views
 from keras_unet.targets.base import Target
+from keras_unet.targets.classes import ClassTarget
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +49,7 @@ class TileRunner:
     batch_size: int | None
     tta: str | None
     average: str
+    from_logits: bool | None
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
@@ -49,15 +59,16 @@ class TileRunner:
 
     def _check(self) -> None:
         outputs = self.engine.num_outputs
-        if self.engine.gives != "classes" and outputs != self.target.num_outputs:
+        fits = outputs == self.target.num_outputs or is_single(self.target, outputs)
+        if self.engine.gives != "classes" and not fits:
             raise ValueError(
                 f"target {self.target.name!r} needs {self.target.num_outputs} outputs. "
                 f"Received: a network with {outputs}"
             )
         check_one_of("average", self.average, AVERAGES)
-        if self.average == "scores" and self.engine.gives != "logits":
+        if self.average == "scores" and self.gives != "logits":
             raise ValueError(
-                f"average='scores' needs logits; this network gives {self.engine.gives}. "
+                f"average='scores' needs logits; this network gives {self.gives}. "
                 "Received: average='scores'"
             )
         if self.batch_size is not None and self.batch_size < 1:
@@ -80,6 +91,13 @@ class TileRunner:
                 f"from. Received: engine {self.engine.name!r}"
             )
         return self.engine.model
+
+    @property
+    def gives(self) -> str:
+        """What the network gives: "logits", "probabilities" or "classes"."""
+        if self.engine.gives == "classes":
+            return "classes"
+        return "probabilities" if self.from_logits is False else "logits"
 
     @property
     def channels(self) -> int | None:
@@ -113,12 +131,27 @@ class TileRunner:
         Returns:
             `(N, *output_shape, num_outputs)` float32.
         """
+        if self.gives == "classes":
+            return self.target.maps_of(self.engine(batch)[..., 0].astype(np.int32))
+        return activated(self.target, self._outputs(batch), self.gives == "logits")
+
+    def _outputs(self, batch: np.ndarray) -> np.ndarray:
+        """The network's outputs; the first ones are looked at where nothing tells what they are."""
         outputs = self.engine(batch)
-        if self.engine.gives == "logits":
-            return self.target.activate(outputs)
-        if self.engine.gives == "classes":
-            return self.target.maps_of(outputs[..., 0].astype(np.int32))
+        if self.from_logits is None and "_looked" not in vars(self):
+            vars(self)["_looked"] = True
+            if isinstance(self.target, ClassTarget) and look_like_probabilities(outputs):
+                warnings.warn(
+                    "the network's outputs look like probabilities, but are taken for logits; if "
+                    "it ends in soft-max or sigmoid, give Segmenter(..., from_logits=False), else "
+                    "from_logits=True",
+                    stacklevel=2,
+                )
         return outputs
+
+    def _scores(self, batch: np.ndarray) -> np.ndarray:
+        """Logits as the target knows them."""
+        return two_channels(self.target, self._outputs(batch), are_logits=True)
 
     def run(self, image: np.ndarray, report: Progress | None = None) -> np.ndarray:
         """Mean of the activated outputs over the views of a prepared image.
@@ -132,7 +165,7 @@ class TileRunner:
         """
         looks = list(views(self.tta, self.geometry.rank))
         plans = [self.plan(view.shape(image.shape[:-1])) for view in looks]
-        run = self.engine if self.average == "scores" else self.tile_probabilities
+        run = self._scores if self.average == "scores" else self.tile_probabilities
         finished, total = 0, sum(len(plan) for plan in plans)
         mean = np.zeros((*image.shape[:-1], self.target.num_outputs), np.float32)
 
@@ -158,6 +191,23 @@ def engine_of(model: keras.Model | Engine) -> Engine:
     from keras_unet.inference.engines.keras_engine import KerasEngine
 
     return KerasEngine(model)
+
+
+def settled(engine: Engine, from_logits: bool | None) -> bool | None:
+    """Whether an engine gives logits: as given, or as it tells itself; None if nobody knows.
+
+    Raises:
+        ValueError: If an exported file says otherwise than what is given.
+    """
+    if hasattr(engine, "model"):
+        return gives_logits(engine.model) if from_logits is None else bool(from_logits)
+    known = engine.gives == "logits"
+    if from_logits not in (None, known):
+        raise ValueError(
+            f"the exported network gives {engine.gives}, as its description says; leave "
+            f"from_logits away. Received: from_logits={from_logits}"
+        )
+    return known
 
 
 def plain_tile(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:

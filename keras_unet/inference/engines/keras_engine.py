@@ -6,6 +6,7 @@ function is more than twice as fast on single images.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unet.errors import UsageError
 from keras_unet.inference.engines.base import Engine
-from keras_unet.inference.memory import estimate_memory
+from keras_unet.inference.memory import TILE, estimate_memory
 
 MAX_TRACES = 8
 """Traced functions that are kept; the least recently used one is dropped."""
@@ -27,16 +29,20 @@ class KerasEngine(Engine):
 
     Args:
         model: A Keras model with one input and one output.
+
+    Raises:
+        ValueError: If it has several outputs, or its output is a list or dictionary.
     """
 
     name = "keras"
 
     def __init__(self, model: keras.Model) -> None:
+        _check_outputs(model)
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
         self.num_outputs = int(model.output_shape[-1])
         self._traced = lru_cache(MAX_TRACES)(partial(_trace, model))
-        self._memory_of = cache(partial(estimate_memory, model))
+        self._memory_of = cache(partial(_memory, model))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Runs one batch; the result is complete on return."""
@@ -49,9 +55,32 @@ class KerasEngine(Engine):
             yield f"{weight.dtype}{weight.shape}".encode()
             yield np.ascontiguousarray(weight).tobytes()
 
-    def estimate_memory(self, tile_shape: Sequence[int]) -> int:
-        """See `inference.estimate_memory`."""
+    def estimate_memory(self, tile_shape: Sequence[int]) -> int | None:
+        """See `inference.estimate_memory`; None, with a warning, where it cannot tell."""
         return self._memory_of(tuple(tile_shape))
+
+
+def _check_outputs(model: keras.Model) -> None:
+    outputs = getattr(model, "outputs", None) or []
+    if len(outputs) > 1 or (outputs and isinstance(model.output_shape, (list, dict))):
+        shapes = ", ".join(f"{one.name} {tuple(one.shape)}" for one in outputs[:8])
+        what = f"{len(outputs)} outputs" if len(outputs) > 1 else "its output in a structure"
+        raise UsageError(
+            f"the model has {what} ({shapes}), a segmenter needs one",
+            "give keras.Model(model.input, model.outputs[0]), or another one of them",
+        )
+
+
+def _memory(model: keras.Model, tile_shape: tuple[int, ...]) -> int | None:
+    try:
+        return estimate_memory(model, tile_shape)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        warnings.warn(
+            f"the memory of {model.name!r} is not known, so its tiles have up to {TILE} pixels a "
+            f"side; give Segmenter(..., max_tile=...) for others ({error})",
+            stacklevel=2,
+        )
+        return None
 
 
 def _trace(model: keras.Model, shape: tuple[int, ...]) -> Callable[[np.ndarray], Any]:

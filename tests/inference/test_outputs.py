@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_unet as ku
+from keras_unet.inference.memory import sizes_of_tensors
 from keras_unet.inference.outputs import gives_logits
 from keras_unet.targets import ClassTarget
 
@@ -148,12 +149,27 @@ def test_one_channel_end_to_end(tmp_path):
         ku.Segmenter(model, ClassTarget(3))
 
 
-@pytest.mark.parametrize("structure", [list, lambda x: {"a": x[0], "b": x[1]}, lambda x: [x[0]]])
+STRUCTURES = {
+    "list": list,
+    "tuple": tuple,
+    "dictionary": lambda x: {"a": x[0], "b": x[1]},
+    "dictionary of one": lambda x: {"a": x[0]},
+}
+
+
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
 def test_several_outputs(structure):
     inputs, outputs = logits_of(2)
     model = keras.Model(inputs, structure([outputs, operation(outputs)]))
     with pytest.raises(ValueError, match=r"output.*keras.Model\(model.input, model.outputs\[0\]\)"):
         ku.Segmenter(model, geometry=GEOMETRY)
+
+
+def test_a_list_of_one_output():
+    inputs, outputs = logits_of(2)
+    want = ku.Segmenter(keras.Model(inputs, outputs), geometry=GEOMETRY).predict(IMAGE)
+    found = ku.Segmenter(keras.Model(inputs, [outputs]), geometry=GEOMETRY).predict(IMAGE)
+    np.testing.assert_array_equal(found.probabilities, want.probabilities)
 
 
 def test_memory_of_a_model_in_a_model():
@@ -162,6 +178,8 @@ def test_memory_of_a_model_in_a_model():
     outer = keras.Model(inputs, activation(inner(inputs)))
     own, whole = (ku.inference.estimate_memory(model, (64, 64)) for model in (inner, outer))
     assert whole == own
+    kept = [sum(sizes_of_tensors(model, (1, 64, 64))) for model in (inner, outer)]
+    assert kept[1] > kept[0]  # the outer tensors come on top of all of the inner ones
     segmenter = ku.Segmenter(outer, geometry=inner.geometry)
     assert segmenter.predict(IMAGE).classes.shape == IMAGE.shape
 

@@ -31,7 +31,7 @@ class KerasEngine(Engine):
         model: A Keras model with one input and one output.
 
     Raises:
-        ValueError: If it has several outputs, or its output is a list or dictionary.
+        ValueError: If it has several outputs, or its output is in a dictionary.
     """
 
     name = "keras"
@@ -62,9 +62,9 @@ class KerasEngine(Engine):
 
 def _check_outputs(model: keras.Model) -> None:
     outputs = getattr(model, "outputs", None) or []
-    if len(outputs) > 1 or (outputs and isinstance(model.output_shape, (list, dict))):
+    if len(outputs) > 1 or (outputs and isinstance(getattr(model, "_outputs_struct", None), dict)):
         shapes = ", ".join(f"{one.name} {tuple(one.shape)}" for one in outputs[:8])
-        what = f"{len(outputs)} outputs" if len(outputs) > 1 else "its output in a structure"
+        what = f"{len(outputs)} outputs" if len(outputs) > 1 else "its output in a dictionary"
         raise UsageError(
             f"the model has {what} ({shapes}), a segmenter needs one",
             "give keras.Model(model.input, model.outputs[0]), or another one of them",

@@ -72,9 +72,8 @@ class Segmenter(TileRunner):
         class_names: Names of the classes, in order. Defaults to None: background and object for
             two classes, else class 0, class 1, ...
         from_logits: Whether the model gives logits; False if it ends in soft-max or sigmoid.
-            Defaults to None: its last operation is looked at, also in a model of models. Where that
-            does not tell, logits are assumed, and first tiles that look like probabilities are
-            warned of. An exported file tells itself.
+            Defaults to None: its last operation is looked at, or an exported file tells. Else logits
+            are assumed, with a warning if the first tiles look like probabilities.
         reading: How image files are read for the network: `channel` and `channels` of
             `data.read_image`, where they are not given for a file. Defaults to None, all channels.
 
@@ -159,9 +158,8 @@ class Segmenter(TileRunner):
             "target": self.target,
             "normalization": self.normalization,
         }
-        parts |= {"geometry": self.geometry, "reading": self.reading}
-        parts |= {"from_logits": self.from_logits}
-        arguments = parts | {name: getattr(self, name) for name in OPTIONS}
+        names = ("geometry", "reading", "from_logits", *OPTIONS)
+        arguments = parts | {name: getattr(self, name) for name in names}
         for name in changes:
             if name not in arguments:
                 raise ValueError(

@@ -71,9 +71,8 @@ class Segmenter(TileRunner):
             in the authors' released code. Defaults to `"probabilities"`.
         class_names: Names of the classes, in order. Defaults to None: background and object for
             two classes, else class 0, class 1, ...
-        from_logits: Whether the model gives logits; False if it ends in soft-max or sigmoid.
-            Defaults to None: its last operation is looked at, or an exported file tells. Else logits
-            are assumed, with a warning if the first tiles look like probabilities.
+        from_logits: Whether the model gives logits. Defaults to None: its last operation, or an
+            exported file, tells; else yes, with a warning if tiles look like probabilities.
         reading: How image files are read for the network: `channel` and `channels` of
             `data.read_image`, where they are not given for a file. Defaults to None, all channels.
 

@@ -70,8 +70,12 @@ def remove_small(instances: np.ndarray, min_size: int) -> np.ndarray:
                [0, 0, 0, 2],
                [2, 2, 2, 2]], dtype=int32)
     """
-    dense, ids = dense_ids(instances)
-    keep = np.bincount(dense.ravel(), minlength=len(ids)) >= min_size
+    return drop_small(dense_ids(instances)[0], min_size)
+
+
+def drop_small(dense: np.ndarray, min_size: int) -> np.ndarray:
+    """`remove_small` of ids that are numbered without holes."""
+    keep = np.bincount(dense.ravel(), minlength=1) >= min_size
     keep[0] = False
     new = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return new[dense]

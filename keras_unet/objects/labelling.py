@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from keras_unet._arguments import check_not_negative
-from keras_unet.objects.instance_maps import relabel, remove_small
+from keras_unet.objects.instance_maps import drop_small, relabel
 
 
 def connected_components(mask: np.ndarray, connectivity: int = 1, min_size: int = 0) -> np.ndarray:
@@ -37,7 +37,7 @@ def connected_components(mask: np.ndarray, connectivity: int = 1, min_size: int 
     mask = np.asarray(mask)
     instances = np.empty(mask.shape, np.int32)
     ndimage.label(mask, neighbourhood(mask.ndim, connectivity), output=instances)
-    return remove_small(instances, min_size) if min_size > 1 else instances
+    return drop_small(instances, min_size) if min_size > 1 else instances
 
 
 def neighbourhood(rank: int, connectivity: Any) -> np.ndarray:

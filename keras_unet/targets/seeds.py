@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_unet._arguments import check_one_of
 from keras_unet.objects.distance import two_nearest_squares
-from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, remove_small
+from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, drop_small
 from keras_unet.objects.labelling import check_components, connected_components
 from keras_unet.objects.watershed import watershed_from_seeds
 from keras_unet.targets.activations import cast, sigmoid
@@ -231,13 +231,16 @@ class SeedTarget(Target):
         """
         values = check_channels(probabilities, 2, "probabilities")
         cells, depth = self.pixel_classes(values) > 0, values[..., 1]
-        seeds = connected_components(cells & (depth > self.seed_threshold), self.connectivity)
-        seeds = remove_small(seeds, self.min_seed_size)
+        deep = cells & (depth > self.seed_threshold)
+        seeds = connected_components(deep, self.connectivity, self.min_seed_size)
         parts = connected_components(cells, self.connectivity)
         seeded = np.zeros(int(parts.max(initial=0)) + 1, bool)
         seeded[parts[seeds > 0]] = True
-        alone = cells & ~seeded[parts]
-        seeds[alone] = parts[alone] + seeds.max(initial=0)
+        alone = ~seeded
+        alone[0] = False
+        number = np.where(alone, np.cumsum(alone) + seeds.max(initial=0), 0).astype(np.int32)
+        seeds += number[parts]  # where seeds are 0
         instances = watershed_from_seeds(-depth, seeds, cells, self.connectivity)
-        instances = remove_small(instances, self.min_size)
+        if self.min_size > 1:  # numbers have no holes yet
+            instances = drop_small(instances, self.min_size)
         return Decoded((instances > 0).astype(np.int32), instances)

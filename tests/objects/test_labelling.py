@@ -153,6 +153,30 @@ def test_every_part_with_a_seed_is_filled_by_connected_instances(seed, shape):
         assert connected_components(result == i).max() == 1
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([(1, 9), (8, 11), (30, 41), (4, 5, 6), (13,)]),
+    st.sampled_from(["float32", "float16", "int8", "uint16", "zeros", "infinite"]),
+    st.sampled_from([0.02, 0.2, 0.7]),
+    st.integers(1, 3),
+)
+def test_heights_of_32_bits_flood_like_those_of_64(seed, shape, kind, share, connectivity):
+    # float64 goes through the general flood
+    rng = np.random.default_rng(seed)
+    landscape = {
+        "zeros": lambda: rng.choice(np.float32([0.0, -0.0, 1.0]), shape),
+        "infinite": lambda: rng.choice(np.float32([-np.inf, -2, 0, 3, np.inf]), shape),
+    }.get(kind, lambda: (rng.normal(0, 20, shape)).astype(kind))()
+    seeds = np.where(rng.random(shape) < share, rng.integers(1, 2**31 - 1, shape), 0)
+    mask = rng.random(shape) < rng.choice([0.6, 0.9, 1.0])
+    connectivity = min(connectivity, len(shape))
+    np.testing.assert_array_equal(
+        watershed_from_seeds(landscape, seeds, mask, connectivity),
+        watershed_from_seeds(landscape.astype(np.float64), seeds, mask, connectivity),
+    )
+
+
 ILL_CASES = [
     ({"landscape": np.zeros((2, 4))}, "one shape"),
     ({"mask": np.ones((3, 2), bool)}, "one shape"),

@@ -8,6 +8,7 @@ from keras_unet._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "batch_normalization": ["BatchNormalization"],
         "bilinear_up_convolution": ["BilinearUpConvolution"],
         "center_crop": ["CenterCrop", "StartCrop"],
         "channel_shortcut": ["ChannelShortcut"],

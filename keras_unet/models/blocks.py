@@ -10,6 +10,7 @@ import keras
 
 from keras_unet._arguments import check_one_of
 from keras_unet.geometry.base import Geometry
+from keras_unet.layers.batch_normalization import BatchNormalization
 from keras_unet.layers.center_crop import CenterCrop
 from keras_unet.layers.upsampling import BilinearUpsampling, NearestUpsampling
 
@@ -153,8 +154,7 @@ class Blocks:
         """The normalization of the network, if it has one."""
         if self.normalization == "batch":
             # Keras's momentum of 0.99 needs some 500 steps before the averages are of use.
-            layer = keras.layers.BatchNormalization
-            return layer(momentum=0.9, name=f"{name}_norm", dtype=self.dtype)(x)
+            return BatchNormalization(momentum=0.9, name=f"{name}_norm", dtype=self.dtype)(x)
         if self.normalization == "group":
             groups = math.gcd(8, x.shape[-1])
             return keras.layers.GroupNormalization(groups, name=f"{name}_norm", dtype=self.dtype)(x)

@@ -87,3 +87,8 @@ def test_scope_outside_a_replica_changes_nothing(results):
 def test_mirrored_takes_all_logical_cpus_or_those_named(results):
     assert results["replicas"] == 2
     assert [device.split("/")[-1] for device in results["one_device"]] == ["device:CPU:1"]
+
+
+def test_fused_batch_normalization_is_that_of_keras(results):
+    for wanted, found in zip(*results["normalized"], strict=True):
+        assert difference(wanted, found) < 5e-6

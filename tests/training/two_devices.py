@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_unet import losses, metrics
+from keras_unet import layers, losses, metrics
 from keras_unet.training import make_strategy, strategy_scope
 
 tf.config.set_logical_device_configuration(
@@ -126,6 +126,19 @@ def custom_loop(strategy):
     return [float(step(batch)) for batch in dataset]
 
 
+def normalized(layer_class):
+    """Weights and averages after training a network with this batch normalization."""
+    with strategy_scope("mirrored"):
+        keras.utils.set_random_seed(0)
+        image = keras.Input((None, None, 1))
+        x = layer_class(momentum=0.9)(keras.layers.Conv2D(3, 3)(image))
+        model = keras.Model(image, keras.layers.Conv2D(3, 1)(keras.layers.ReLU()(x)))
+        model.compile(keras.optimizers.SGD(0.3), loss=losses.WeightedCrossentropy(**IGNORE))
+    inner = data().map(lambda x, y, w: (x, y[:, 1:-1, 1:-1], w[:, 1:-1, 1:-1]))
+    model.fit(inner, epochs=3, shuffle=False, verbose=0)
+    return [weight.tolist() for weight in model.get_weights()]
+
+
 def main():
     mirrored = make_strategy("mirrored")
     results = {
@@ -135,6 +148,10 @@ def main():
             "mirrored": custom_loop(mirrored),
         },
         "plain_fit": {"single": plain_fit(None), "mirrored": plain_fit(mirrored)},
+        "normalized": [
+            normalized(layer_class)
+            for layer_class in (keras.layers.BatchNormalization, layers.BatchNormalization)
+        ],
         "single": train(None),
         "mirrored": train(mirrored),
         "one_device": make_strategy("mirrored", ["/cpu:1"]).extended.worker_devices,

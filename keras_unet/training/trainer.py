@@ -13,7 +13,7 @@ from rich.console import Console
 from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.data.pipeline import training_dataset
 from keras_unet.data.resolution import resolution_text
-from keras_unet.files.lock import FolderLock, folder_lock
+from keras_unet.files.lock import FolderLock, cannot_be_written, folder_lock
 from keras_unet.inference.segmenter import Segmenter
 from keras_unet.sample import Sample
 from keras_unet.training.callbacks import (
@@ -260,9 +260,12 @@ class _Run:
         backend_can = keras.config.backend() == "tensorflow"
         if not (self.recipe.run.tensorboard and backend_can and find_spec("tensorboard")):
             return []
-        return [
-            keras.callbacks.TensorBoard(str(self.lock.folder / "tensorboard"), write_graph=False)
-        ]
+        logs = self.lock.folder / "tensorboard"
+        try:
+            logs.mkdir(exist_ok=True)  # TensorBoard's own error speaks of graph nodes
+        except OSError as error:
+            raise cannot_be_written(logs, error) from error
+        return [keras.callbacks.TensorBoard(str(logs), write_graph=False)]
 
 
 def _compiled_model(setup: Setup) -> keras.Model:

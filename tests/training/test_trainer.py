@@ -277,6 +277,13 @@ def test_other_samples_are_refused(whole):
         train([disks(9), *SAMPLES[1:]], TINY, whole[0], validation=1, progress=False)
 
 
+def test_a_file_where_tensorboard_writes(tmp_path):
+    pytest.importorskip("tensorboard")
+    (tmp_path / "tensorboard").touch()
+    with pytest.raises(UsageError, match=r"tensorboard cannot be written \(File exists\)"):
+        train(SAMPLES, TINY.replace(run={"tensorboard": True}), tmp_path, progress=False)
+
+
 def test_early_stopping(tmp_path):
     # A rate of nearly zero: no validation is better than the first.
     recipe = TINY.replace(

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,10 @@ NEEDS = {"onnx": ("onnx", "tf2onnx"), "openvino": ("openvino",)}
 def onnx(segmenter: Segmenter, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Writes the network as ONNX: normalized images `(N, *spatial, C)` -> logits.
 
-    Sizes are those that the network takes itself (`model.geometry`); normalization, tiles and
-    activation are the caller's part. `NAME.json` beside the file describes them.
+    The input is called `image`, the output `logits` (`probabilities` where the network ends in
+    them), axes of any size `batch`, `depth`, `height`, `width` (`output_height` where the output is
+    smaller). Sizes are those that the network takes itself (`model.geometry`); normalization, tiles
+    and activation are the caller's part. `NAME.json` beside the file describes them.
 
     Args:
         segmenter: The trained segmenter, of any rank.
@@ -94,8 +96,42 @@ def _export(
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         file = Path(scratch) / path.name
         model.export(str(file), format=kind, verbose=False)
+        if kind == "onnx":
+            _name(file, segmenter)
         text = json.dumps(describe(segmenter, output=segmenter.gives), indent=2) + "\n"
         file.with_suffix(".json").write_text(text, encoding="utf-8")
         for target in reversed(targets):
             shutil.move(file.with_suffix(target.suffix), target)
     return path
+
+
+AXES = ("depth", "height", "width")
+
+
+def _name(file: Path, segmenter: Segmenter) -> None:
+    """Gives the input, the output and the axes of any size names that say what they are."""
+    from onnx import load, save
+
+    network = load(file)
+    (image,), (answer,) = network.graph.input, network.graph.output
+    names = {image.name: "image", answer.name: segmenter.gives}
+    _rename(network.graph, names)
+    axes = AXES[-segmenter.geometry.rank :]
+    smaller = segmenter.geometry.padding == "valid"
+    for value, prefix in ((image, ""), (answer, "output_" if smaller else "")):
+        value.name = names[value.name]
+        sizes = value.type.tensor_type.shape.dim
+        for size, name in zip(sizes, ("batch", *(prefix + axis for axis in axes)), strict=False):
+            if not size.HasField("dim_value"):
+                size.dim_param = name
+    save(network, file)
+
+
+def _rename(graph: Any, names: dict[str, str]) -> None:
+    """Other names for values, in the bodies of loops and branches, too."""
+    for node in graph.node:
+        for words in (node.input, node.output):
+            words[:] = [names.get(word, word) for word in words]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, names)

@@ -38,6 +38,27 @@ FORMATS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("options", "rank", "answer"),
+    [
+        ({}, 2, ["batch", "height", "width", 2]),
+        ({"padding": "valid"}, 2, ["batch", "output_height", "output_width", 2]),
+        ({}, 3, ["batch", "depth", "height", "width", 2]),
+    ],
+)
+def test_onnx_names_say_what_they_are(options, rank, answer, tmp_path):
+    options = {"filters": 2, "depth": 1, "padding": "same", **options}
+    model = ku.models.UNet((*[None] * rank, 1), **options)
+    path = ku.export.onnx(ku.Segmenter(model), tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(str(path))
+    (given,), (found,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, found.name, found.shape) == ("image", "logits", answer)
+    assert given.shape == ["batch", *["depth", "height", "width"][-rank:], 1]
+    batch = np.random.default_rng(0).random((2, *[24, 20, 28][:rank], 1), np.float32)
+    expected = keras.ops.convert_to_numpy(model(batch))
+    np.testing.assert_allclose(onnx_answer(path, batch), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_parity_at_any_size(name, tmp_path):
     export, file, answer = FORMATS[name]

@@ -428,6 +428,18 @@ def other_rank():
     return model
 
 
+@pytest.mark.parametrize("options", [{"depth": 3}, {"depth": 1, "padding": "same"}])
+def test_the_advice_for_a_model_without_geometry_fits_it(options):
+    """Keras clones the layers of a model, not what else it knows."""
+    model = tiny_unet(**options)
+    inside = keras.layers.Rescaling(2.0)(keras.models.clone_model(model)(model.inputs[0]))
+    for clone in (keras.models.clone_model(model), keras.Model(model.inputs[0], inside)):
+        with pytest.raises(ValueError, match="the model has no geometry") as caught:
+            Segmenter(clone)
+        advice = str(caught.value).partition("keras_unet.")[2].partition(". Received")[0]
+        assert eval(advice, {"UNetGeometry": UNetGeometry}) == model.geometry
+
+
 def test_geometry_may_be_given():
     geometry = UNetGeometry(depth=0, padding="same")
     assert Segmenter(no_geometry(), geometry=geometry).geometry is geometry

@@ -71,7 +71,7 @@ def geometry_of(network: Any, geometry: Geometry | None) -> Geometry:
     if geometry is None:
         raise ValueError(
             "the model has no geometry; pass one that describes it, for example "
-            "geometry=keras_unet.UNetGeometry(depth=4, padding='same'). "
+            f"geometry=keras_unet.UNetGeometry({_seen_in(network)}). "
             f"Received: model={getattr(network, 'name', network)!r}"
         )
     shape = network.input_shape
@@ -87,3 +87,19 @@ def geometry_of(network: Any, geometry: Geometry | None) -> Geometry:
             f"Received: model.input_shape={shape}"
         )
     return geometry
+
+
+def _seen_in(network: Any) -> str:
+    """What the layers of a model without a geometry show of it, as arguments of `UNetGeometry`."""
+    layers = list(_layers_of(network))
+    depth = sum("Pooling" in type(one).__name__ and hasattr(one, "pool_size") for one in layers)
+    paddings = {
+        getattr(one, "padding", None) for one in layers if max(getattr(one, "kernel_size", [1])) > 2
+    }
+    return f"depth={depth or 4}, padding={'valid' if 'valid' in paddings else 'same'!r}"
+
+
+def _layers_of(network: Any) -> Iterator[Any]:
+    for layer in getattr(network, "layers", ()):
+        yield layer
+        yield from _layers_of(layer)

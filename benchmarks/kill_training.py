@@ -26,6 +26,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+SIGNALS = ("SIGKILL", "SIGTERM")
+
 CHILD = """
 import os, signal, sys, time
 import numpy as np
@@ -121,6 +123,7 @@ def main() -> int:
     """Runs all trials and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--times", type=int, default=20, help="trials of each signal")
+    parser.add_argument("--signals", nargs="*", choices=SIGNALS, default=SIGNALS)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
@@ -139,7 +142,7 @@ def main() -> int:
         whole = state_of(root / "whole")
         print(f"undisturbed: {whole[0]} steps, {length:.1f} s after the imports", flush=True)
         different = 0
-        for name in ("SIGKILL", "SIGTERM"):
+        for name in arguments.signals:
             few = max(arguments.times // 5, 1)
             trials = [("trace", moments.randrange(20, 1500)) for _ in range(few)]
             trials += [("write", moments.randrange(1, 6)) for _ in range(few)]

@@ -10,7 +10,7 @@ from layer_tester import run_layer
 from keras_unet.layers import BatchNormalization
 from keras_unet.models import UNet, blocks
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+pytestmark = pytest.mark.core
 
 Keras = keras.layers.BatchNormalization
 SHAPES = [(8, 3), (2, 12, 3), (3, 4, 2, 3), (2, 3, 2, 2, 3)]
@@ -68,6 +68,7 @@ def compared(tf, shape, x=None, call=None, **options):
     return pairs, "FusedBatchNormV3" in ours
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_is_a_layer_of_every_backend(shape, training):

@@ -14,7 +14,7 @@ from keras_unet.losses import WeightedCrossentropy
 from keras_unet.models import UNet
 from keras_unet.models.layer_changes import as_built, changes_since, restore
 
-pytestmark = [pytest.mark.core, pytest.mark.backend]
+pytestmark = pytest.mark.core
 
 OPTIONS = {"filters": 2, "depth": 1, "padding": "same", "normalization": "batch", "dropout": 0.3}
 

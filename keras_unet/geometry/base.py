@@ -80,9 +80,10 @@ class Geometry:
         if not self.is_legal(size):
             below, above = self.nearest(size)
             near = f"{below} and {above}" if below != above else f"{below} (the smallest)"
+            article = "a " if name.isidentifier() else ""
             raise ValueError(
-                f"a {name} of {size} px is not a legal input size for {self.description}; nearest "
-                f"are {near}. Received: {name}={size}"
+                f"{article}{name} of {size} px is not a legal input size for {self.description}; "
+                f"nearest are {near}. Received: {name}={size}"
             )
 
     def output_size(self, size: int) -> int:

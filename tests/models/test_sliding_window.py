@@ -89,7 +89,10 @@ ILL_CASES = [
     ({"units": 0}, "units must be a positive integer. Received: units=0"),
     ({"filters": -1}, "filters must be"),
     ({"dropout": 1}, r"dropout must be in \[0, 1\)"),
-    ({"input_shape": (94, 200, 1)}, r"input_shape\[0\]=94 is not a legal.*95 \(the smallest\)"),
+    (
+        {"input_shape": (94, 200, 1)},
+        r"input_shape\[0\] of 94 px is not a .*95 \(the smallest\)",
+    ),
 ]
 
 

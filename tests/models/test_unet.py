@@ -139,8 +139,11 @@ ILL_CASES = [
     ({"input_shape": (None, None, None)}, "input_shape must be"),
     ({"input_shape": (3,)}, "input_shape must be"),
     ({"input_shape": (0, 8, 1), "padding": "same"}, "input_shape must be"),
-    ({"input_shape": (572, 600, 1)}, r"input_shape\[1\]=600 is not a legal.*588 and 604"),
-    ({"input_shape": (100, 572, 1)}, r"input_shape\[0\]=100 is not a legal.*188 \(the smallest\)"),
+    ({"input_shape": (572, 600, 1)}, r"input_shape\[1\] of 600 px is not a legal.*588 and 604"),
+    (
+        {"input_shape": (100, 572, 1)},
+        r"input_shape\[0\] of 100 px is not a .*188 \(the smallest\)",
+    ),
 ]
 
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.core
 SCRIPT = """
 import signal, sys
 import tensorflow as tf
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run behind
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, {tests!r})

@@ -1,6 +1,34 @@
-"""The error for people: one problem, and the way out in the words of the place."""
+"""The error for people: one problem, and the way out in the words of the place; lists in it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+SHOWN = 8
+"""Entries of a list that a message shows."""
+
+
+def listed(items: Iterable[object], most: int = SHOWN, separator: str = ", ") -> str:
+    """The first entries of a list, and dots where there are more.
+
+    Example:
+        >>> listed(range(5)), listed("abcd", most=3)
+        ('0, 1, 2, 3, 4', 'a, b, c, ...')
+    """
+    texts = [str(item) for item in items]
+    return separator.join([*texts[:most], *["..."] * (len(texts) > most)])
+
+
+def counted(names: Iterable[str]) -> str:
+    """The first names of a list, and how many there are.
+
+    Example:
+        >>> counted("abcdefghijk")
+        'a, b, c, d, e, f, g, h, ... (11)'
+    """
+    names = list(names)
+    text = ", ".join(names[:SHOWN]) or "none"
+    return f"{text}, ... ({len(names):,})" if len(names) > SHOWN else text
 
 
 class UsageError(ValueError):

@@ -72,18 +72,9 @@ def serve(
     from keras_unet.serving.temporary import temporary_folder
 
     require_extra()
+    exported = _checked(source, preset, log_level, max_pixels)
     # Without it oneDNN keeps the largest memory that a request has ever needed, for ever.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
-    if (source is None) is (preset is None):
-        raise ValueError("serve needs a folder of models, a run folder, or --preset")
-    if log_level.lower() not in ("debug", "info", "warning", "error"):
-        raise ValueError(f"--log-level is debug, info, warning or error. Received: {log_level}")
-    exported = source is None or (source / "segmenter.json").is_file()
-    if max_pixels is not None and (not exported or max_pixels < 1):
-        raise ValueError(
-            "--max-pixels is a number from 1 on, for a run folder or --preset; an exported model "
-            f"has a limit of its own. Received: --max-pixels {max_pixels}"
-        )
     options = ServerOptions(
         source or Path(),
         name=name,
@@ -118,6 +109,23 @@ def serve(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _checked(
+    source: Path | None, preset: str | None, log_level: str, max_pixels: int | None
+) -> bool:
+    """Whether the server exports its model itself; raises where options contradict each other."""
+    if (source is None) is (preset is None):
+        raise ValueError("serve needs a folder of models, a run folder, or --preset")
+    if log_level.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError(f"--log-level is debug, info, warning or error. Received: {log_level}")
+    exported = source is None or (source / "segmenter.json").is_file()
+    if max_pixels is not None and (not exported or max_pixels < 1):
+        raise ValueError(
+            "--max-pixels is a number from 1 on, for a run folder or --preset; an exported model "
+            f"has a limit of its own. Received: --max-pixels {max_pixels}"
+        )
+    return exported
 
 
 def _exported(

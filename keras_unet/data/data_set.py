@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from keras_unet.data.cell_tracking import read_cell_tracking
 from keras_unet.data.folder import read_folder
 from keras_unet.data.isbi2012 import read_isbi2012
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, counted
 from keras_unet.files.channels import channel_of_option
-from keras_unet.files.pairing import shown
 from keras_unet.sample import Sample
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ def _at_places(samples: list[Sample], places: list[int], path: Path) -> list[Sam
     missing = [place for place in places if not 0 <= place < len(samples)]
     if missing:
         raise UsageError(
-            f"{path} has images 0 to {len(samples) - 1}, not {shown(map(str, missing))}",
+            f"{path} has images 0 to {len(samples) - 1}, not {counted(map(str, missing))}",
             "select among these",
         )
     return [samples[place] for place in places]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, listed
 from keras_unet.objects.labelling import connected_components, pieces_per_id
 
 KINDS = ("auto", "binary", "instances", "classes")
@@ -266,4 +266,4 @@ def class_annotations(labels: Labels, files: Files, values: Sequence[int]) -> An
 
 
 def _shown(values: Sequence[Any]) -> str:
-    return ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
+    return listed(values, most=12)

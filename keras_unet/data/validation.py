@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_unet.augmentation.field import mirror_fold
 from keras_unet.data.fitting import Normalize, check_samples, target_for, tile_shapes, told_classes
 from keras_unet.data.python_stage import python_stage
-from keras_unet.geometry.base import Geometry, Interval
+from keras_unet.geometry.base import Geometry
+from keras_unet.geometry.mirrored import mirrored_box
 from keras_unet.geometry.tiles import Tile, plan_fixed, plan_tiles
 from keras_unet.normalization import Normalization
 from keras_unet.sample import Sample
@@ -126,11 +126,4 @@ def _cut(sample: Annotated, tile: Tile, output_shape: Sequence[int]) -> tuple[np
     counted = np.zeros(output_shape, np.float32)
     inner = tuple(slice(*interval) for interval in tile.crop)
     counted[inner] = weights[tuple(slice(*interval) for interval in tile.write)]
-    return _mirrored(image, tile.read), _mirrored(y, box), counted
-
-
-def _mirrored(array: np.ndarray, box: Sequence[Interval]) -> np.ndarray:
-    """A box of an array, which is mirrored outside of it."""
-    sizes = array.shape[: len(box)]
-    rows = [mirror_fold(np.arange(*part), size) for part, size in zip(box, sizes, strict=True)]
-    return np.ascontiguousarray(array[np.ix_(*rows)])
+    return mirrored_box(image, tile.read), mirrored_box(y, box), counted

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from keras_unet.errors import counted
 from keras_unet.files.names import MASK_ENDINGS, SUFFIXES, is_image, natural_key, stem_of
-from keras_unet.files.pairing import Pairing, shown
+from keras_unet.files.pairing import Pairing
 from keras_unet.files.reading import read_image
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def match_predictions(
         raise ValueError("samples must not be empty. Received: no sample")
     names = [PurePosixPath(s.name or str(index)).name for index, s in enumerate(samples)]
     if len(set(names)) < len(names):
-        raise ValueError(f"samples need names that differ. Received: {shown(names)}")
+        raise ValueError(f"samples need names that differ. Received: {counted(names)}")
     files = [path] if path.is_file() else _files(path)
     if len(files) == 1 and samples[0].rank == 2:
         pages = read_image(files[0], rank=None).shape[:-3]
@@ -134,7 +135,7 @@ def _match_pages(
         raise ValueError(
             f"{path} has {count} pages for {len(names)} samples; give one page a sample, or "
             "select images by the numbers of their pages. "
-            f"Received: samples {shown(names)}"
+            f"Received: samples {counted(names)}"
         )
     order = sorted(range(count), key=lambda index: natural_key(names[index]))
     page = {index: page for page, index in enumerate(order)}

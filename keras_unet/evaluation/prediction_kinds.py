@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import SHOWN, UsageError, listed
 from keras_unet.evaluation.matching import PageOfFile
 from keras_unet.objects.instance_maps import relabel
 from keras_unet.objects.labelling import pieces_per_id
@@ -169,4 +169,4 @@ def _values_of(maps: Sequence[StoredMap]) -> np.ndarray:
 
 def _shown(values: np.ndarray) -> str:
     seen = np.unique(values)
-    return ", ".join(f"{value:g}" for value in seen[:8]) + (", ..." if len(seen) > 8 else "")
+    return listed(f"{value:g}" for value in seen[: SHOWN + 1])

@@ -35,8 +35,8 @@ class Axis(NamedTuple):
 class Tiler:
     """Runs a network over one image of any size, with one batch of tiles in memory at a time.
 
-    The plan is that of `plan_tiles` (or `plan_fixed`), the mirror that of `read_tile`, the batches
-    those of `run_tiles`, so the numbers are those of `Segmenter.predict`.
+    The plan is that of `plan_tiles` (or `plan_fixed`), the mirror that of `mirrored_box`, the
+    batches those of `run_tiles`, so the numbers are those of `Segmenter.predict`.
 
     Args:
         geometry: The network's geometry.

@@ -18,10 +18,10 @@ from keras_unet._arguments import check_one_of
 from keras_unet.export.float32 import float32_model
 from keras_unet.export.graph import check_exportable
 from keras_unet.files.atomic import write_atomically
+from keras_unet.geometry.mirrored import mirrored_box
 from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 from keras_unet.inference.description import describe
 from keras_unet.inference.outputs import activated
-from keras_unet.inference.tiling import read_tile
 from keras_unet.sample import Sample
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def calibration_tiles(
     found = []
     for image, shape, part in itertools.islice(pairs, 0, None, every):
         found.append(np.empty((*shape, image.shape[-1]), np.float32))
-        read_tile(image, part.read, found[-1])
+        found[-1][...] = mirrored_box(image, part.read)
     return found
 
 

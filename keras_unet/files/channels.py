@@ -7,15 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, listed
 
 PathLike = str | os.PathLike[str]
 Channel = int | str | Sequence[int | str] | None
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601)."""
-
-SHOWN = 8
 
 
 def channel_of_option(text: str | None) -> Channel:
@@ -96,9 +94,8 @@ def _no_channel(path: PathLike, count: int, names: tuple[str, ...], channel: Cha
 
 def has_channels(path: PathLike, count: int, names: tuple[str, ...]) -> str:
     """Words such as "x.tif has 2 channels (DAPI, GFP)"."""
-    listed = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     several = "s" if count != 1 else ""
-    return f"{path} has {count} channel{several}" + (f" ({listed})" if names else "")
+    return f"{path} has {count} channel{several}" + (f" ({listed(names)})" if names else "")
 
 
 def _choice(option: str, count: int, first: int) -> str:

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, listed
 
 SHOWN = 5
 KNOWN = np.iinfo(np.int32)
@@ -70,5 +70,4 @@ def as_labels(
 def _some(values: np.ndarray) -> str:
     """The first few different values, in order."""
     seen = np.unique(values)
-    more = ", ..." if seen.size > SHOWN else ""
-    return ", ".join(f"{value:.7g}" for value in seen[:SHOWN]) + more
+    return listed((f"{value:.7g}" for value in seen[: SHOWN + 1]), most=SHOWN)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from keras_unet.errors import listed
+
 logger = logging.getLogger("keras_unet")
 
 KINDS = {
@@ -30,8 +32,6 @@ KINDS = {
     ),
 }
 """What is said of one file, and of several."""
-
-SHOWN = 8
 
 _gathered: ContextVar[dict[str, dict[str, None]] | None] = ContextVar("gathered", default=None)
 
@@ -56,7 +56,7 @@ def gathered_notes() -> Iterator[None]:
             if len(names) == 1:
                 logger.warning("%s", one.format(name=next(iter(names))))
             else:
-                shown = ", ".join([*names][:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+                shown = listed(names)
                 logger.warning("%s (%s)", several.format(count=len(names)), shown)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import SHOWN, UsageError, counted
 from keras_unet.files.names import (
     IMAGE_ENDINGS,
     MASK_ENDINGS,
@@ -24,9 +24,6 @@ logger = logging.getLogger("keras_unet")
 
 CHANNEL = "_0000"
 """Ending of the first channel where every channel is a file of its own."""
-
-SHOWN = 8
-"""Names in a message; of more their number is told."""
 
 Key = str | int
 Keys = tuple[list[Key], list[Key]]
@@ -87,7 +84,7 @@ class Pairing:
                 if said:
                     pairs = [f"{a} with {b}" for a, b in zip(images, paired, strict=True)]
                     logger.warning(
-                        "%s and %s are paired %s: %s", self.images, self.masks, said, shown(pairs)
+                        "%s and %s are paired %s: %s", self.images, self.masks, said, counted(pairs)
                     )
                 return paired
         raise self._refused(*names)
@@ -111,14 +108,14 @@ class Pairing:
             partners = by_mask.get(key, [])
             if partners and len(names) + len(partners) > 2:
                 return UsageError(
-                    f"{shown(names)} of the {self.images} and {shown(partners)} of the "
+                    f"{counted(names)} of the {self.images} and {counted(partners)} of the "
                     f"{self.masks} have one name",
                     "leave one of both there",
                 )
         channels = _channels_of_one(images, by_mask)
         if channels:
             return UsageError(
-                f"{self.images}: {shown(channels)} look like the channels of one image as files "
+                f"{self.images}: {counted(channels)} look like the channels of one image as files "
                 "of their own",
                 "save all channels of an image in one TIFF",
             )
@@ -126,25 +123,13 @@ class Pairing:
         orphans = [name for key, names in by_mask.items() for name in names if key not in by_image]
         return UsageError(
             f"the {len(images):,} {self.images} and the {len(masks):,} {self.masks} do not match "
-            f"by name: {shown(alone)} lack a partner, {shown(orphans)} are left over"
+            f"by name: {counted(alone)} lack a partner, {counted(orphans)} are left over"
             f"{_nearly(alone, orphans)}",
             f"give both one name, in which images may end in {_endings(IMAGE_ENDINGS)} and "
             f"masks in {_endings(self.endings)}, or number both"
             if alone
             else "move those away",
         )
-
-
-def shown(names: Iterable[str]) -> str:
-    """The first names of a list, and how many there are.
-
-    Example:
-        >>> shown("abcdefghijk")
-        'a, b, c, d, e, f, g, h, ... (11)'
-    """
-    names = list(names)
-    text = ", ".join(names[:SHOWN]) or "none"
-    return f"{text}, ... ({len(names):,})" if len(names) > SHOWN else text
 
 
 # === The rules ===

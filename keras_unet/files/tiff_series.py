@@ -8,9 +8,7 @@ from pathlib import Path
 
 import tifffile
 
-from keras_unet.errors import UsageError
-
-SHOWN = 8
+from keras_unet.errors import UsageError, listed
 
 
 def choose_series(path: Path, file: tifffile.TiffFile) -> tifffile.TiffPageSeries:
@@ -31,9 +29,8 @@ def choose_series(path: Path, file: tifffile.TiffFile) -> tifffile.TiffPageSerie
     ]
     if len(others) > 1:
         sizes = [" x ".join(str(size) for size in series.shape) for series in others]
-        listed = ", ".join(sizes[:SHOWN]) + (", ..." if len(sizes) > SHOWN else "")
         raise UsageError(
-            f"{path} holds {len(others)} images ({listed})", "save each as a file of its own"
+            f"{path} holds {len(others)} images ({listed(sizes)})", "save each as a file of its own"
         )
     return largest
 

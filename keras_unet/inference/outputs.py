@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_unet.targets.base import Target
-from keras_unet.targets.classes import ClassTarget
+if TYPE_CHECKING:
+    from keras_unet.targets.base import Target
 
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 LOGITS = ("linear", "log_softmax")
@@ -68,23 +68,8 @@ def _kind(operation: Any, node: int, index: int, tensor: Any) -> bool | None:
     return False if function in PROBABILITIES else True if function in LOGITS else None
 
 
-def look_like_probabilities(outputs: np.ndarray) -> bool:
-    """Whether values are in 0..1 and, where there are several channels, sum to 1 within 1e-3."""
-    if outputs.size == 0 or outputs.min() < 0 or outputs.max() > 1:
-        return False
-    return outputs.shape[-1] == 1 or bool(np.abs(outputs.sum(axis=-1) - 1).max() <= 1e-3)
-
-
-def is_single(target: Target, channels: int) -> bool:
-    """Whether a network has one channel, the foreground's, for a target of two classes."""
-    return channels == 1 and isinstance(target, ClassTarget) and target.num_outputs == 2
-
-
 def activated(target: Target, outputs: Any, are_logits: bool, ops: Any = np) -> Any:
     """The target's maps of a network's outputs.
-
-    A single channel stands for two classes: as logits it is the second one beside zeros, which
-    makes its soft-max the sigmoid; as a probability p it is (1 - p, p).
 
     Args:
         target: The target.
@@ -95,13 +80,5 @@ def activated(target: Target, outputs: Any, are_logits: bool, ops: Any = np) -> 
     Returns:
         `(..., target.num_outputs)` float32.
     """
-    outputs = two_channels(target, outputs, are_logits, ops)
+    outputs = target.widen(outputs, are_logits, ops)
     return target.activate(outputs, ops) if are_logits else outputs
-
-
-def two_channels(target: Target, outputs: Any, are_logits: bool, ops: Any = np) -> Any:
-    """The outputs as the target knows them, see `activated`."""
-    if not is_single(target, outputs.shape[-1]):
-        return outputs
-    other = ops.zeros_like(outputs) if are_logits else 1 - outputs
-    return ops.concatenate([other, outputs], axis=-1)

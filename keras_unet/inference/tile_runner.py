@@ -14,17 +14,10 @@ from keras_unet.geometry.base import Geometry
 from keras_unet.geometry.tiles import TilePlan, plan_tiles
 from keras_unet.inference.engines.base import Engine
 from keras_unet.inference.memory import plan_for
-from keras_unet.inference.outputs import (
-    activated,
-    gives_logits,
-    is_single,
-    look_like_probabilities,
-    two_channels,
-)
+from keras_unet.inference.outputs import activated, gives_logits
 from keras_unet.inference.tiling import Progress, predict_tiles
 from keras_unet.inference.views import views
 from keras_unet.targets.base import Target
-from keras_unet.targets.classes import ClassTarget
 
 if TYPE_CHECKING:
     import keras
@@ -59,8 +52,7 @@ class TileRunner:
 
     def _check(self) -> None:
         outputs = self.engine.num_outputs
-        fits = outputs == self.target.num_outputs or is_single(self.target, outputs)
-        if self.engine.gives != "classes" and not fits:
+        if self.engine.gives != "classes" and not self.target.takes(outputs):
             raise ValueError(
                 f"target {self.target.name!r} needs {self.target.num_outputs} outputs. "
                 f"Received: a network with {outputs}"
@@ -140,7 +132,7 @@ class TileRunner:
         outputs = self.engine(batch)
         if self.from_logits is None and "_looked" not in vars(self):
             vars(self)["_looked"] = True
-            if isinstance(self.target, ClassTarget) and look_like_probabilities(outputs):
+            if self.target.look_activated(outputs):
                 warnings.warn(
                     "the network's outputs look like probabilities, but are taken for logits; if "
                     "it ends in soft-max or sigmoid, give Segmenter(..., from_logits=False), else "
@@ -151,7 +143,7 @@ class TileRunner:
 
     def _scores(self, batch: np.ndarray) -> np.ndarray:
         """Logits as the target knows them."""
-        return two_channels(self.target, self._outputs(batch), are_logits=True)
+        return self.target.widen(self._outputs(batch), are_logits=True)
 
     def run(self, image: np.ndarray, report: Progress | None = None) -> np.ndarray:
         """Mean of the activated outputs over the views of a prepared image.

@@ -13,36 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet.augmentation.field import mirror_fold
-from keras_unet.geometry.base import Interval
+from keras_unet.geometry.mirrored import mirrored_box
 from keras_unet.geometry.tiles import Tile, TilePlan
 
 Progress = Callable[[int, int], object]
 """Called with the numbers of finished and of all tiles."""
-
-
-def read_tile(source: Any, box: tuple[Interval, ...], out: np.ndarray) -> None:
-    """Reads a box that may reach outside the image, where the image is mirrored.
-
-    The mirror stands at the image's own border and does not repeat the border pixel (NumPy's
-    "reflect"); the image is mirrored as often as needed. One slice of the image is read: what the
-    box shows of it, and what the mirror needs besides where it shows less than lies outside.
-
-    Args:
-        source: The image, array-like `(*spatial, C)`.
-        box: Half-open range of pixels along each spatial axis.
-        out: Array of the box's shape and the channels, filled in place.
-    """
-    pixels = [
-        mirror_fold(np.arange(start, stop), size)
-        for (start, stop), size in zip(box, source.shape, strict=False)
-    ]
-    part = np.asarray(source[tuple(slice(p.min(), p.max() + 1) for p in pixels)])
-    for axis, shown in enumerate(pixels):
-        rows = shown - shown.min()
-        if not np.array_equal(rows, np.arange(part.shape[axis])):  # there is a mirror
-            part = part.take(rows, axis)
-    out[...] = part
 
 
 def run_tiles(
@@ -83,7 +58,7 @@ def run_tiles(
     batch = np.zeros((batch_size, *plan.tile_shape, source.shape[-1]), np.float32)
     for tiles in _chunks(plan, batch_size):
         for tile, part in zip(tiles, batch, strict=False):
-            read_tile(source, tile.read, part)
+            part[...] = mirrored_box(source, tile.read)
         outputs = run(batch)
         _check_output(outputs, plan, batch_size)
         for tile, output in zip(tiles, outputs, strict=False):

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from keras_unet.errors import SHOWN
 from keras_unet.files.names import SUFFIXES, is_image, stem_of
 from keras_unet.report.result_files import stems_behind
 
 logger = logging.getLogger("keras_unet")
 
-SHOWN = 8
 """Names in a message."""
 
 

@@ -119,6 +119,27 @@ class Target(ABC):
             An array of the same library and shape, equal to the bit for both.
         """
 
+    def takes(self, channels: int) -> bool:
+        """Whether a network of so many output channels can be trained for the target."""
+        return channels == self.num_outputs
+
+    def widen(self, outputs: Any, are_logits: bool, ops: Any = np) -> Any:
+        """The outputs of a network that `takes` allows, as `activate` knows them.
+
+        Args:
+            outputs: `(..., channels)`, an array of the library that `ops` is of.
+            are_logits: Whether they are logits, else what `activate` gives.
+            ops: `numpy` or `keras.ops`. Defaults to `numpy`.
+
+        Returns:
+            `(..., num_outputs)`.
+        """
+        return outputs
+
+    def look_activated(self, outputs: np.ndarray) -> bool:
+        """Whether values look like what `activate` gives, and not like logits."""
+        return False
+
     @abstractmethod
     def pixel_classes(self, maps: Any, ops: Any = np) -> Any:
         """The class of every pixel by itself, int32 `(...)`, of maps `(..., num_outputs)`.

@@ -225,6 +225,27 @@ class ClassTarget(Target):
         """Soft-max over the last axis, see `targets.activations.softmax`."""
         return softmax(check_channels(logits, self.num_outputs, "logits", ops), ops)
 
+    def takes(self, channels: int) -> bool:
+        """One channel for each class; of two classes that of the foreground is enough."""
+        return super().takes(channels) or (channels == 1 and self.num_outputs == 2)
+
+    def widen(self, outputs: Any, are_logits: bool, ops: Any = np) -> Any:
+        """Makes two channels of one.
+
+        As logits it is the second one beside zeros, which makes its soft-max the sigmoid; as a
+        probability p it is (1 - p, p).
+        """
+        if outputs.shape[-1] == self.num_outputs or not self.takes(outputs.shape[-1]):
+            return outputs
+        other = ops.zeros_like(outputs) if are_logits else 1 - outputs
+        return ops.concatenate([other, outputs], axis=-1)
+
+    def look_activated(self, outputs: np.ndarray) -> bool:
+        """Whether values are in 0..1 and those of several channels sum to 1 within 1e-3."""
+        if outputs.size == 0 or outputs.min() < 0 or outputs.max() > 1:
+            return False
+        return outputs.shape[-1] == 1 or bool(np.abs(outputs.sum(axis=-1) - 1).max() <= 1e-3)
+
     def pixel_classes(self, maps: Any, ops: Any = np) -> Any:
         """Classes by the rule above, int32."""
         p = check_channels(maps, self.num_outputs, "probabilities", ops)

@@ -6,10 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, listed
 from keras_unet.files.atomic import remove_unfinished
 from keras_unet.files.lock import cannot_be_written
-from keras_unet.files.pairing import SHOWN
 from keras_unet.training.checkpoint import Checkpoint, latest_checkpoint
 from keras_unet.training.recipe import Recipe
 
@@ -92,9 +91,9 @@ def _check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any]) -
     if there["samples"] != here["samples"]:
         changes.append("other samples")
     if changes:
-        listed = "; ".join(changes[:SHOWN]) + ("; ..." if len(changes) > SHOWN else "")
+        differences = listed(changes, separator="; ")
         raise UsageError(
-            f"{folder} holds another run ({listed})",
+            f"{folder} holds another run ({differences})",
             "choose another folder, go on with that run's weights with resume=True, or delete it "
             "with resume=False",
             "choose another --out, say --resume yes to go on with that run's weights, or --resume "

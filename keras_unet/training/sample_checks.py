@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from keras_unet.data.resolution import Resolution, resolution_text
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, listed
 from keras_unet.geometry.base import Geometry
 from keras_unet.sample import Sample
 
@@ -170,7 +170,7 @@ def warn_samples(samples: Sequence[Sample], table: ClassTable) -> None:
     """Logs what is allowed but often a mistake: empty, inverted, merged or rare annotations."""
     empty = [_name(s, i) for i, s in enumerate(samples) if not s.class_map().any()]
     if empty:
-        shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
+        shown = listed(empty, most=5)
         logger.warning("%d of %d masks are empty: %s", len(empty), len(samples), shown)
     for index, sample in enumerate(samples):
         pieces = _merged_pieces(sample)

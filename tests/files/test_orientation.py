@@ -10,20 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_unet.data import read_folder, read_image
+from keras_unet.data import read_folder
 from keras_unet.files.orientation import orientation_of, turned
 from tests.files.raster_files import exif, jpeg_with_exif, pillow, png, webp_with_exif
 
 pytestmark = pytest.mark.core
-
-
-@pytest.fixture
-def image(tmp_path):
-    def read(data, **options):
-        (tmp_path / "x").write_bytes(data)
-        return read_image(tmp_path / "x", **options)
-
-    return read
 
 
 class TestOrientation:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, counted
 from keras_unet.files.names import split_number, stem_of
-from keras_unet.files.pairing import Pairing, by_stem, shown
+from keras_unet.files.pairing import Pairing, by_stem
 
 pytestmark = pytest.mark.core
 
@@ -118,5 +118,5 @@ def test_stems():
 def test_numbers_and_lists():
     assert split_number("t01_c2") == ("t01_c", 2)
     assert split_number("cell") == ("cell", None)
-    assert shown("abcdefgh") == "a, b, c, d, e, f, g, h"
-    assert shown([]) == "none"
+    assert counted("abcdefgh") == "a, b, c, d, e, f, g, h"
+    assert counted([]) == "none"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_unet.data import read_image, read_labels
 from tests.files.raster_files import (
     bmp,
     exif,
@@ -43,24 +42,6 @@ def noise(bits: int, *channels: int) -> np.ndarray:
 def opencv(array: np.ndarray, suffix: str) -> bytes:
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[array.shape[-1]]
     return cv2.imencode(suffix, array[..., order])[1].tobytes()
-
-
-@pytest.fixture
-def image(tmp_path):
-    def read(data, **options):
-        (tmp_path / "x").write_bytes(data)
-        return read_image(tmp_path / "x", **options)
-
-    return read
-
-
-@pytest.fixture
-def labels(tmp_path):
-    def read(data, **options):
-        (tmp_path / "x").write_bytes(data)
-        return read_labels(tmp_path / "x", **options)
-
-    return read
 
 
 class TestPng:

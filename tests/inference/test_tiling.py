@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from keras_unet.geometry.mirrored import mirrored_box
 from keras_unet.geometry.tiles import plan_fixed, plan_tiles
 from keras_unet.geometry.unet import UNetGeometry
-from keras_unet.inference.tiling import predict_tiles, read_tile, run_tiles
+from keras_unet.inference.tiling import predict_tiles, run_tiles
 
 pytestmark = pytest.mark.core
 
@@ -96,17 +97,15 @@ def test_written_pixels_see_the_mirrored_image(shape, options, max_tile):
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("before", [0, 1, 4, 23])
 @pytest.mark.parametrize("after", [0, 2, 7, 19])
-def test_read_tile_mirrors_as_often_as_needed(size, before, after):
+def test_a_box_is_mirrored_as_often_as_needed(size, before, after):
     image = np.arange(size * 3, dtype=np.float32).reshape(size, 3, 1)
-    out = np.full((size + before + after, 4, 1), np.nan, np.float32)
-    read_tile(image, ((-before, size + after), (-1, 3)), out)
+    out = mirrored_box(image, ((-before, size + after), (-1, 3)))
     np.testing.assert_array_equal(out, mirrored(image, (before, after), (1, 0)))
 
 
 def test_a_tile_inside_shows_its_true_neighbours():
     image = np.arange(70, dtype=np.float32).reshape(7, 10, 1)
-    out = np.empty((3, 4, 1), np.float32)
-    read_tile(image, ((2, 5), (3, 7)), out)
+    out = mirrored_box(image, ((2, 5), (3, 7)))
     np.testing.assert_array_equal(out, image[2:5, 3:7])
 
 

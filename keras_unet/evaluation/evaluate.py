@@ -16,7 +16,8 @@ from keras_unet.evaluation.predictions import Foreground, Predictions, read_pred
 from keras_unet.evaluation.scores import instance_measures, instance_scores, score, segmented
 from keras_unet.files.channels import channel_of_option, option_of_channel
 from keras_unet.inference.engines.opening import is_exported
-from keras_unet.inference.segmenter import Segmenter, opened
+from keras_unet.inference.opened import opened
+from keras_unet.inference.segmenter import Segmenter
 from keras_unet.inference.storage import KNOWN_FILES
 
 if TYPE_CHECKING:

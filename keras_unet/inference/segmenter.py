@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ import numpy as np
 from keras_unet import targets
 from keras_unet._arguments import did_you_mean
 from keras_unet.data import resolution as grids
-from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry
 from keras_unet.inference import presets, storage
 from keras_unet.inference.engines.base import Engine, geometry_of
-from keras_unet.inference.engines.opening import is_exported, open_exported
+from keras_unet.inference.loading import OPTIONS, made, stored
 from keras_unet.inference.memory import DEFAULT_LIMIT
+from keras_unet.inference.plain_values import plain_names, plain_reading, plain_tile
 from keras_unet.inference.preparation import Preparation, finish
-from keras_unet.inference.tile_runner import TileRunner, engine_of, plain_tile, settled
+from keras_unet.inference.tile_runner import TileRunner, engine_of, settled
 from keras_unet.inference.tiling import Progress, reporting
 from keras_unet.normalization import Normalization
 from keras_unet.segmentation import Segmentation
@@ -130,9 +130,9 @@ class Segmenter(TileRunner):
             batch_size=batch_size,
             tta=tta,
             average=average,
-            class_names=_names(class_names, target.num_classes),
+            class_names=plain_names(class_names, target.num_classes),
             from_logits=settled(engine, from_logits),
-            reading=_reading(reading or {}),
+            reading=plain_reading(reading or {}),
         )
         self._check()
 
@@ -300,17 +300,7 @@ class Segmenter(TileRunner):
             >>> Segmenter.load(segmenter.save("runs/cells")).class_names
             ['background', 'object']
         """
-        file = Path(path)
-        if is_exported(file):
-            network, config = open_exported(file, engine, num_threads)
-            return cls._from_config(network, config, file.with_suffix(".json"), DESCRIBED)
-        if engine not in ("auto", "keras"):
-            raise ValueError(
-                f"a run folder is run by Keras; for engine={engine!r} load an exported file. "
-                f"Received: path={str(path)!r}, engine={engine!r}"
-            )
-        model, config = storage.load_run(file)
-        return cls._from_config(model, config, file / storage.CONFIG_NAME)
+        return made(cls, *stored(path, engine, num_threads))
 
     @classmethod
     def from_preset(cls, name: str | os.PathLike) -> Segmenter:
@@ -323,20 +313,7 @@ class Segmenter(TileRunner):
         Raises:
             ValueError: If there is no such preset, or a file of it is missing or damaged.
         """
-        model, config = presets.load_preset(name)
-        return cls._from_config(model, config, name)
-
-    @classmethod
-    def _from_config(
-        cls,
-        network: keras.Model | Engine,
-        config: dict[str, Any],
-        origin: Any,
-        options: Sequence[str] = (),
-    ) -> Segmenter:
-        with storage.describing(origin):
-            parts = storage.arguments(config, options or OPTIONS)
-            return cls(network, from_logits=config.get("from_logits"), **parts)
+        return made(cls, *presets.load_preset(name), name)
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the network, as plain values."""
@@ -358,43 +335,3 @@ class Segmenter(TileRunner):
             f"normalization={self.normalization!r}, {resolution}max_tile={self.max_tile}, "
             f"tta={self.tta!r}, class_names={self.class_names})"
         )
-
-
-OPTIONS = ("resolution", "max_tile", "memory_limit", "batch_size", "tta", "average", "class_names")
-"""Arguments that are plain values and are stored under their names."""
-DESCRIBED = ("resolution", "class_names")
-"""Those of them that the description of an exported file holds."""
-
-
-def _names(names: Sequence[str] | None, count: int) -> list[str]:
-    if names is None:
-        return ["background", "object"] if count == 2 else [f"class {i}" for i in range(count)]
-    if isinstance(names, str) or len(names) != count or len(set(names)) != count:
-        raise UsageError(
-            f"there are {count} classes, which need as many different names, not {names!r}",
-            f"give {count} class_names, that of the background first",
-            f"give --class-names {count} names, that of the background first",
-        )
-    return [str(name) for name in names]
-
-
-def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
-    for name in options:
-        if name not in ("channel", "channels"):
-            raise ValueError(f"reading has channel and channels. Received: reading={options!r}")
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def opened(
-    source: str | os.PathLike | Segmenter | Callable[[], Segmenter], **changes: Any
-) -> Segmenter:
-    """The segmenter of a run folder, of an exported file or of a function that makes it.
-
-    The changes are made where they are not None.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        segmenter = Segmenter.load(source)
-    else:
-        segmenter = source if isinstance(source, Segmenter) else source()
-    given = {name: value for name, value in changes.items() if value is not None}
-    return segmenter.replace(**given) if given else segmenter

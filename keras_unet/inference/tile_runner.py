@@ -200,10 +200,3 @@ def settled(engine: Engine, from_logits: bool | None) -> bool | None:
             f"from_logits away. Received: from_logits={from_logits}"
         )
     return known
-
-
-def plain_tile(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
-    """The largest tile as Python integers, which can be stored."""
-    if max_tile is None:
-        return None
-    return tuple(map(int, max_tile)) if isinstance(max_tile, Sequence) else int(max_tile)

@@ -23,7 +23,8 @@ from keras_unet.files.names import stem_of
 from keras_unet.files.notes import gathered_notes
 from keras_unet.files.reading import frames_in, read_image
 from keras_unet.inference.fingerprint import fingerprint
-from keras_unet.inference.segmenter import Segmenter, opened
+from keras_unet.inference.opened import opened
+from keras_unet.inference.segmenter import Segmenter
 from keras_unet.report.bookkeeping import Bookkeeping, Finished, source_of
 from keras_unet.report.failures import Failures
 from keras_unet.report.image_files import find_images

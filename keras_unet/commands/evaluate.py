@@ -11,10 +11,12 @@ import typer
 from rich import box
 from rich.table import Table
 
+from keras_unet.commands.choices import one_of
 from keras_unet.commands.data_options import with_data
 from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import as_text, console, print_values
 from keras_unet.data.data_set import DataSet
+from keras_unet.inference.precision import PRECISIONS
 
 COLUMNS = {
     "isbi.v_rand": (
@@ -43,6 +45,7 @@ def evaluate(
     membrane: Annotated[bool, typer.Option("--membrane")] = False,
     tta: str | None = None,
     max_tile: int | None = None,
+    precision: Annotated[str | None, one_of(*PRECISIONS)] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     pictures: Path | None = None,
 ) -> None:
@@ -59,6 +62,7 @@ def evaluate(
         membrane: Predictions show the membrane, not the cells.
         tta: Test-time augmentation: flips, d4 or paper7.
         max_tile: Largest input tile in pixels.
+        precision: What the network computes in; auto: bfloat16 where the CPU has it.
         as_json: Print JSON.
         pictures: Folder for error pictures.
     """
@@ -76,6 +80,7 @@ def evaluate(
         membrane=membrane,
         tta=tta,
         max_tile=max_tile,
+        precision=precision,
         on_found=functools.partial(write_error_pictures, pictures) if pictures else None,
     )
     if as_json:

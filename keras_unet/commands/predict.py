@@ -16,6 +16,7 @@ from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import console
 from keras_unet.errors import in_command, one_line
 from keras_unet.files.channels import channel_of_option
+from keras_unet.inference.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from keras_unet.report.results import Prediction
@@ -33,6 +34,7 @@ def predict(
     overlays: bool = True,
     tta: Annotated[str | None, one_of("flips", "d4", "paper7")] = None,
     max_tile: Annotated[int | None, typer.Option(min=1)] = None,
+    precision: Annotated[str | None, one_of(*PRECISIONS)] = None,
     axes: Annotated[str | None, typer.Option(metavar="LETTERS")] = None,
     channel: Annotated[str | None, typer.Option(metavar="A,B,...")] = None,
     channels: Annotated[str | None, one_of("1", "3")] = None,
@@ -49,6 +51,7 @@ def predict(
         overlays: Also write PNGs with outlines.
         tta: Test-time augmentation.
         max_tile: Largest input tile in pixels.
+        precision: What the network computes in; auto: bfloat16 where the CPU has it.
         axes: Names of the axes of TIFFs in order, of T, Z, C, Y, X, such as YXC; else as they say.
         channel: Numbers, from 1 on, or names of the channels to read; else as in training.
         channels: Turn images to grey (1) or RGB (3), after --channel; else as in training.
@@ -73,6 +76,7 @@ def predict(
         overlays=overlays,
         tta=tta,
         max_tile=max_tile,
+        precision=precision,
         axes=axes,
         channel=channel_of_option(channel),
         channels=None if channels is None else int(channels),

@@ -81,6 +81,7 @@ def evaluate(
     membrane: bool = False,
     tta: str | None = None,
     max_tile: int | None = None,
+    precision: str | None = None,
     on_found: OnFound | None = None,
 ) -> dict[str, Any]:
     """Scores a model, or predictions in files, on annotated images.
@@ -102,6 +103,7 @@ def evaluate(
         membrane: Whether predictions show the background. Defaults to False.
         tta: Test-time augmentation instead of the run's. Defaults to None.
         max_tile: Largest tile in pixels instead of the run's. Defaults to None.
+        precision: "float32", "bfloat16" or "auto", see `Segmenter`. Defaults to None, "float32".
         on_found: Called with the samples and with what was found in them, such as
             `report.write_error_pictures` with a folder. Defaults to None.
 
@@ -117,7 +119,7 @@ def evaluate(
     note = segmenter = None
     if isinstance(source, Segmenter) or _is_run(Path(source)):
         _refuse(source, predictions=predictions, threshold=threshold, membrane=membrane)
-        segmenter = opened(source, tta=tta, max_tile=max_tile)
+        segmenter = opened(source, tta=tta, max_tile=max_tile, precision=precision)
         given, note = _read_for(segmenter, given)
     samples, chosen = given.samples, _choose(measures, given)
     isbi = isbi or chosen == "isbi"
@@ -132,7 +134,7 @@ def evaluate(
     if segmenter is not None:
         results = _predict(segmenter, samples)
     elif not isinstance(source, Segmenter):
-        _refuse(source, tta=tta, max_tile=max_tile)
+        _refuse(source, tta=tta, max_tile=max_tile, precision=precision)
         results = read_predictions(
             source,
             samples,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
+
+from keras_unet.inference.engines.twin import computes_in, rebuilt
 
 
 def float32_model(model: keras.Model) -> keras.Model:
@@ -22,18 +22,10 @@ def float32_model(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: If the model cannot be built anew from its configuration.
     """
-    layers = model._flatten_layers(include_self=False)
-    if all(layer.compute_dtype in ("float32", None) for layer in layers):
+    if computes_in(model) <= {"float32"}:
         return model
     try:
-        config = model.get_config()
-        if type(model) in (keras.Model, keras.Sequential) or "layers" in config:
-            twin = keras.models.clone_model(model, clone_function=_as_float32)
-        else:
-            config = {**config, "dtype": "float32"}
-            for changed in config.get("changed_layers", {}).values():
-                changed.pop("dtype", None)
-            twin = type(model).from_config(config)
+        twin = rebuilt(model, "float32")
         twin.set_weights(model.get_weights())
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -42,7 +34,3 @@ def float32_model(model: keras.Model) -> keras.Model:
             f"Received: model={model.name!r}"
         ) from error
     return twin
-
-
-def _as_float32(layer: Any) -> Any:
-    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})

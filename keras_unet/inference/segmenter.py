@@ -19,6 +19,7 @@ from keras_unet.inference.engines.base import Engine, geometry_of
 from keras_unet.inference.loading import OPTIONS, made, stored
 from keras_unet.inference.memory import DEFAULT_LIMIT
 from keras_unet.inference.plain_values import plain_names, plain_reading, plain_tile
+from keras_unet.inference.precision import in_precision
 from keras_unet.inference.preparation import Preparation, finish
 from keras_unet.inference.tile_runner import TileRunner, engine_of, settled
 from keras_unet.inference.tiling import Progress, reporting
@@ -73,6 +74,9 @@ class Segmenter(TileRunner):
             two classes, else class 0, class 1, ...
         from_logits: Whether the model gives logits. Defaults to None: its last operation, or an
             exported file, tells; else yes, with a warning if tiles look like probabilities.
+        precision: In what the network computes: "float32", the same numbers on every machine;
+            "bfloat16", for CPUs that have it; "auto", that where the CPU has it and the engine
+            takes it. The head stays in float32. It is not stored. Defaults to "float32".
         reading: How image files are read for the network: `channel` and `channels` of
             `data.read_image`, where they are not given for a file. Defaults to None, all channels.
 
@@ -97,6 +101,7 @@ class Segmenter(TileRunner):
     resolution: float | list[float]
     class_names: list[str]
     reading: dict[str, Any]
+    precision: str
 
     def __init__(
         self,
@@ -114,8 +119,9 @@ class Segmenter(TileRunner):
         class_names: Sequence[str] | None = None,
         from_logits: bool | None = None,
         reading: Mapping[str, Any] | None = None,
+        precision: str = "float32",
     ) -> None:
-        engine = engine_of(model)
+        engine = in_precision(engine_of(model), precision)
         geometry = geometry_of(model, geometry)
         target = target or targets.create("classes", num_classes=max(engine.num_outputs, 2))
         grids.working_shape((1,) * geometry.rank, resolution)
@@ -133,6 +139,7 @@ class Segmenter(TileRunner):
             class_names=plain_names(class_names, target.num_classes),
             from_logits=settled(engine, from_logits),
             reading=plain_reading(reading or {}),
+            precision=precision,
         )
         self._check()
 
@@ -157,7 +164,7 @@ class Segmenter(TileRunner):
             "target": self.target,
             "normalization": self.normalization,
         }
-        names = ("geometry", "reading", "from_logits", *OPTIONS)
+        names = ("geometry", "reading", "from_logits", "precision", *OPTIONS)
         arguments = parts | {name: getattr(self, name) for name in names}
         for name in changes:
             if name not in arguments:

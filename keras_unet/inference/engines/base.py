@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry
 
 
@@ -21,15 +22,19 @@ class Engine(ABC):
         num_outputs: Channels of the result.
         gives: What the result is: "logits", "probabilities" or (one channel of) "classes".
         files: The files that hold the network, if any.
+        precision: In what it computes: "float32" or "bfloat16".
     """
 
     name: ClassVar[str]
     """Name in `Segmenter.load(engine=...)`."""
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    """What `in_precision` takes."""
 
     input_shape: tuple[int | None, ...]
     num_outputs: int
     gives: str = "logits"
     files: tuple[Path, ...] = ()
+    precision: str = "float32"
 
     @abstractmethod
     def __call__(self, batch: np.ndarray) -> np.ndarray:
@@ -41,6 +46,23 @@ class Engine(ABC):
         Returns:
             `(N, *output_shape, num_outputs)` float32, complete on return.
         """
+
+    def in_precision(self, precision: str) -> Engine:
+        """The same network, computing in another precision; itself if that is its own.
+
+        Args:
+            precision: "float32" or "bfloat16"; results are float32 in any case.
+
+        Raises:
+            ValueError: If the engine has no such precision.
+        """
+        if precision == self.precision:
+            return self
+        raise UsageError(
+            f"the engine {self.name!r} has no precision {precision!r}; 'keras' and 'openvino' do",
+            "load the segmenter with engine='keras' or engine='openvino', or leave precision away",
+            "say --engine keras or --engine openvino, or leave --precision away",
+        )
 
     def content(self) -> Iterator[bytes]:
         """Bytes by which the network is known again; of one that nobody knows, never the same."""

@@ -14,9 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unet.errors import UsageError
+from keras_unet.errors import UsageError, one_line
 from keras_unet.inference.engines.base import Engine
+from keras_unet.inference.engines.twin import LOW, Twin, computes_in
 from keras_unet.inference.memory import TILE, estimate_memory
+from keras_unet.inference.precision import warn_of_slowness
 
 MAX_TRACES = 8
 """Traced functions that are kept; the least recently used one is dropped."""
@@ -29,25 +31,35 @@ class KerasEngine(Engine):
 
     Args:
         model: A Keras model with one input and one output.
+        precision: "float32" or "bfloat16", whatever the model's dtype policy is; the head stays in
+            float32. Defaults to "float32".
 
     Raises:
-        ValueError: If it has several outputs, or its output is in a dictionary.
+        ValueError: If it has several outputs, or its output is in a dictionary, or it cannot be
+            built anew for bfloat16.
     """
 
     name = "keras"
+    precisions = ("float32", "bfloat16")
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, precision: str = "float32") -> None:
         _check_outputs(model)
         self.model = model
+        self.precision = precision
+        network = _network(model, precision)
         self.input_shape = tuple(model.input_shape[1:])
         self.num_outputs = int(model.output_shape[-1])
-        self._traced = lru_cache(MAX_TRACES)(partial(_trace, model))
-        self._memory_of = cache(partial(_memory, model))
+        self._traced = lru_cache(MAX_TRACES)(partial(_trace, network))
+        self._memory_of = cache(partial(_memory, getattr(network, "network", network)))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Runs one batch; the result is complete on return."""
         function = self._traced(batch.shape)
         return np.asarray(keras.ops.convert_to_numpy(function(batch)), np.float32)
+
+    def in_precision(self, precision: str) -> Engine:
+        """The same model in another precision."""
+        return self if precision == self.precision else KerasEngine(self.model, precision)
 
     def content(self) -> Iterator[bytes]:
         """The weights, in their order."""
@@ -69,6 +81,26 @@ def _check_outputs(model: keras.Model) -> None:
             f"the model has {what} ({shapes}), a segmenter needs one",
             "give keras.Model(model.input, model.outputs[0]), or another one of them",
         )
+
+
+def _network(model: keras.Model, precision: str) -> keras.Model | Twin:
+    """What is called in place of the model: itself if it computes in this precision already."""
+    dtypes = computes_in(model)
+    if precision == "float32":
+        if not dtypes & set(LOW):
+            return model
+    elif "bfloat16" in dtypes:
+        return model
+    else:
+        warn_of_slowness()
+    try:
+        return Twin(model, precision)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        problem = f"{model.name!r} cannot be built anew in {precision} ({one_line(str(error))})"
+        if precision == "float32":
+            warnings.warn(f"{problem}, and is run in the precision it has", stacklevel=2)
+            return model
+        raise UsageError(problem, "leave precision away", "leave --precision away") from error
 
 
 def _memory(model: keras.Model, tile_shape: tuple[int, ...]) -> int | None:

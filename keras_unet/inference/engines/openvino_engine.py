@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,20 @@ import numpy as np
 
 from keras_unet._extras import import_extra
 from keras_unet.inference.engines.base import Engine
+from keras_unet.inference.precision import warn_of_slowness
+
+HINTS = {"float32": "f32", "bfloat16": "bf16"}
+"""OpenVINO's names; left to itself it takes bfloat16 where the CPU has it."""
 
 
 class OpenVinoEngine(Engine):
-    """A `.xml` file of `export.openvino` with its `.bin`, on the CPU, in float32.
+    """A `.xml` file of `export.openvino` with its `.bin`, on the CPU.
 
     Args:
         file: The `.xml` file.
         description: What the `.json` file beside it holds.
         num_threads: Threads. Defaults to None, OpenVINO's own choice.
+        precision: "float32" or "bfloat16". Defaults to "float32".
 
     Raises:
         ImportError: If openvino is not installed.
@@ -26,15 +32,21 @@ class OpenVinoEngine(Engine):
     """
 
     name = "openvino"
+    precisions = ("float32", "bfloat16")
 
     def __init__(
-        self, file: Path, description: Mapping[str, Any], num_threads: int | None = None
+        self,
+        file: Path,
+        description: Mapping[str, Any],
+        num_threads: int | None = None,
+        precision: str = "float32",
     ) -> None:
+        self.precision = precision
+        self._again = partial(OpenVinoEngine, file, description, num_threads)
         openvino = import_extra("openvino", str(file), "'keras-unet-bio[interchange]'")
         if not file.with_suffix(".bin").is_file():
             raise ValueError(f"{file.with_suffix('.bin')} is missing; copy it beside {file}")
-        # Where a CPU has bfloat16, OpenVINO would round to it by itself.
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
         if num_threads is not None:
             options["INFERENCE_NUM_THREADS"] = num_threads
         try:
@@ -48,6 +60,14 @@ class OpenVinoEngine(Engine):
         sizes = [_size(dim) for dim in self._network.input(0).partial_shape][1:]
         self.input_shape = (*sizes[:-1], description["channels"])
         self.num_outputs = self._network.output(0).partial_shape[-1].get_length()
+
+    def in_precision(self, precision: str) -> OpenVinoEngine:
+        """The same file, compiled for another precision."""
+        if precision == self.precision:
+            return self
+        if precision == "bfloat16":
+            warn_of_slowness()
+        return self._again(precision)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Runs a batch."""

@@ -16,3 +16,8 @@ def one_of(*choices: str, **options: Any) -> Any:
         return value
 
     return typer.Option(callback=check, metavar="|".join(choices), **options)
+
+
+def pixels_or_word(value: str | None) -> int | str | None:
+    """A number of pixels as an integer; words, which whoever takes them checks, as they are."""
+    return int(value) if value is not None and value.isdecimal() else value

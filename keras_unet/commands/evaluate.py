@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from keras_unet.commands.choices import one_of
+from keras_unet.commands.choices import one_of, pixels_or_word
 from keras_unet.commands.data_options import with_data
 from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import as_text, console, print_values
@@ -45,6 +45,7 @@ def evaluate(
     membrane: Annotated[bool, typer.Option("--membrane")] = False,
     tta: str | None = None,
     max_tile: int | None = None,
+    margin: Annotated[str | None, typer.Option(metavar="PX|full")] = None,
     precision: Annotated[str | None, one_of(*PRECISIONS)] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     pictures: Path | None = None,
@@ -62,6 +63,7 @@ def evaluate(
         membrane: Predictions show the membrane, not the cells.
         tta: Test-time augmentation: flips, d4 or paper7.
         max_tile: Largest input tile in pixels.
+        margin: Pixels mirrored around an image: fewer are quicker; else as the model says.
         precision: What the network computes in; auto: bfloat16 where the CPU has it.
         as_json: Print JSON.
         pictures: Folder for error pictures.
@@ -80,6 +82,7 @@ def evaluate(
         membrane=membrane,
         tta=tta,
         max_tile=max_tile,
+        margin=pixels_or_word(margin),
         precision=precision,
         on_found=functools.partial(write_error_pictures, pictures) if pictures else None,
     )

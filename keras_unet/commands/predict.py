@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from keras_unet.commands.choices import one_of
+from keras_unet.commands.choices import one_of, pixels_or_word
 from keras_unet.commands.documented import documented
 from keras_unet.commands.printing import console
 from keras_unet.errors import in_command, one_line
@@ -34,6 +34,7 @@ def predict(
     overlays: bool = True,
     tta: Annotated[str | None, one_of("flips", "d4", "paper7")] = None,
     max_tile: Annotated[int | None, typer.Option(min=1)] = None,
+    margin: Annotated[str | None, typer.Option(metavar="PX|full")] = None,
     precision: Annotated[str | None, one_of(*PRECISIONS)] = None,
     axes: Annotated[str | None, typer.Option(metavar="LETTERS")] = None,
     channel: Annotated[str | None, typer.Option(metavar="A,B,...")] = None,
@@ -51,6 +52,7 @@ def predict(
         overlays: Also write PNGs with outlines.
         tta: Test-time augmentation.
         max_tile: Largest input tile in pixels.
+        margin: Pixels mirrored around an image: fewer are quicker; else as the model says.
         precision: What the network computes in; auto: bfloat16 where the CPU has it.
         axes: Names of the axes of TIFFs in order, of T, Z, C, Y, X, such as YXC; else as they say.
         channel: Numbers, from 1 on, or names of the channels to read; else as in training.
@@ -76,6 +78,7 @@ def predict(
         overlays=overlays,
         tta=tta,
         max_tile=max_tile,
+        margin=pixels_or_word(margin),
         precision=precision,
         axes=axes,
         channel=channel_of_option(channel),

@@ -81,6 +81,7 @@ def evaluate(
     membrane: bool = False,
     tta: str | None = None,
     max_tile: int | None = None,
+    margin: int | str | None = None,
     precision: str | None = None,
     on_found: OnFound | None = None,
 ) -> dict[str, Any]:
@@ -103,6 +104,8 @@ def evaluate(
         membrane: Whether predictions show the background. Defaults to False.
         tta: Test-time augmentation instead of the run's. Defaults to None.
         max_tile: Largest tile in pixels instead of the run's. Defaults to None.
+        margin: Mirrored pixels around an image instead of the run's, or `"full"`; see `Segmenter`.
+            Defaults to None.
         precision: "float32", "bfloat16" or "auto", see `Segmenter`. Defaults to None, "float32".
         on_found: Called with the samples and with what was found in them, such as
             `report.write_error_pictures` with a folder. Defaults to None.
@@ -119,7 +122,7 @@ def evaluate(
     note = segmenter = None
     if isinstance(source, Segmenter) or _is_run(Path(source)):
         _refuse(source, predictions=predictions, threshold=threshold, membrane=membrane)
-        segmenter = opened(source, tta=tta, max_tile=max_tile, precision=precision)
+        segmenter = opened(source, tta=tta, max_tile=max_tile, margin=margin, precision=precision)
         given, note = _read_for(segmenter, given)
     samples, chosen = given.samples, _choose(measures, given)
     isbi = isbi or chosen == "isbi"
@@ -134,7 +137,7 @@ def evaluate(
     if segmenter is not None:
         results = _predict(segmenter, samples)
     elif not isinstance(source, Segmenter):
-        _refuse(source, tta=tta, max_tile=max_tile, precision=precision)
+        _refuse(source, tta=tta, max_tile=max_tile, margin=margin, precision=precision)
         results = read_predictions(
             source,
             samples,
@@ -191,7 +194,8 @@ def _check_slices(samples: Sequence[Sample]) -> None:
 
 def _refuse(source: str | Path | Segmenter, **options: Any) -> None:
     """An option that would be without effect is an error."""
-    given = [name for name, value in options.items() if value not in (None, False, "auto")]
+    nothing = ("None", "False", "auto")  # a margin of 0 is something
+    given = [name for name, value in options.items() if str(value) not in nothing]
     if given:
         kind = "a run folder, whose model predicts" if "threshold" in options else "no run folder"
         typed = ", ".join(f"--{name.replace('_', '-')}" for name in given)

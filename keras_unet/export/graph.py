@@ -13,13 +13,10 @@ from keras_unet.export.graph_normalization import normalize
 from keras_unet.export.graph_resizing import resize_image, resize_maps, working_shape
 from keras_unet.export.graph_tiling import Tiler
 from keras_unet.inference.outputs import activated
-from keras_unet.inference.tile_runner import BATCH_PIXELS, MAX_BATCH
+from keras_unet.inference.tile_runner import BATCH_PIXELS, LARGE, MAX_BATCH
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
-
-LARGE = 2**14
-"""Side of an image that is larger than any tile."""
 
 
 class SegmenterGraph:
@@ -72,6 +69,7 @@ class SegmenterGraph:
                 if size is None
                 else tf.constant(size)
             ),
+            segmenter.margin,
         )
 
     def probabilities(self, values: tf.Tensor, peak: tf.Tensor | None = None) -> tf.Tensor:

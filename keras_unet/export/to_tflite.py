@@ -22,6 +22,7 @@ from keras_unet.geometry.mirrored import mirrored_box
 from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
 from keras_unet.inference.description import describe
 from keras_unet.inference.outputs import activated
+from keras_unet.inference.tile_runner import LARGE
 from keras_unet.sample import Sample
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _tile_shape(segmenter: Segmenter, tile: int | Sequence[int] | None) -> tuple
             f"tile needs one number or {rank} of them, those of the network if it has any. "
             f"Received: tile={tile}, model.input_shape={segmenter.model.input_shape}"
         )
-    plan_fixed((1,) * rank, segmenter.geometry, shape)
+    plan_fixed((LARGE,) * rank, segmenter.geometry, shape)
     return shape
 
 
@@ -251,5 +252,5 @@ def calibration_tiles(
 def _plan(segmenter: Segmenter, shape: tuple[int, ...], tile: Sequence[int] | None) -> TilePlan:
     geometry = segmenter.geometry
     if tile is not None:
-        return plan_fixed(shape, geometry, tile)
-    return plan_tiles(shape, geometry, max(TILE, geometry.smallest_tile))
+        return plan_fixed(shape, geometry, tile, segmenter.margin)
+    return plan_tiles(shape, geometry, max(TILE, geometry.smallest_tile), segmenter.margin)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_unet.geometry.margins import mirrored_margin
+
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
 
@@ -106,6 +108,7 @@ def page_config(segmenter: Segmenter, tile: Sequence[int]) -> dict[str, Any]:
         "tile": [int(size) for size in tile],
         "geometry": {
             "margin": geometry.margin,
+            "mirrored": mirrored_margin(geometry, segmenter.margin),
             "stride": geometry.stride,
             "padding": geometry.padding,
         },

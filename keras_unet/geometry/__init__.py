@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "base": ["Geometry"],
+        "margins": ["mirrored_margin"],
         "tiles": ["Tile", "TilePlan", "plan_fixed", "plan_tiles"],
         "unet": ["UNetGeometry"],
         "window": ["WindowGeometry", "geometry_from_config"],

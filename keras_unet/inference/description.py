@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_unet.inference.storage import read_versioned, versions
+from keras_unet.inference.storage import read_versioned, versions, with_margin
 
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
 
-FORMAT_VERSION = 1
-TOLD = ("class_names", "geometry", "normalization", "reading", "resolution", "target")
+FORMAT_VERSION = 2
+TOLD = (
+    *("class_names", "geometry", "margin", "normalization", "reading"),
+    *("resolution", "target"),
+)
 """Parts of a segmenter's configuration that a user of its outputs needs."""
 
 
@@ -23,7 +26,8 @@ def describe(segmenter: Segmenter, **more: Any) -> dict[str, Any]:
         **more: What the format adds, such as `output`: "logits", "probabilities" or "classes".
 
     Returns:
-        Class names, geometry, normalization, reading, resolution, target, versions, and `more`.
+        Class names, geometry, margin, normalization, reading, resolution, target, versions, and
+        `more`.
     """
     import tensorflow as tf
 
@@ -57,4 +61,4 @@ def read_description(file: Path) -> dict[str, Any]:
             raise ValueError(
                 f"{needed} is missing; an export is {file.name} and {beside.name}, copy both"
             )
-    return read_versioned(beside, FORMAT_VERSION, "export the network again")[0]
+    return with_margin(read_versioned(beside, FORMAT_VERSION, "export the network again")[0])

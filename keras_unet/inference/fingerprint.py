@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_unet.inference.segmenter import Segmenter
 
-CHOSEN = ("tta", "max_tile", "reading")
+CHOSEN = ("tta", "max_tile", "margin", "reading")
 """Arguments that are no part of the model: a call may choose others."""
 
 
 def fingerprint(segmenter: Segmenter) -> str:
     """SHA-256 of the network's numbers and of what is done before and after it.
 
-    Equal for one model in every process; `tta`, `max_tile` and `reading` have no part in it.
+    Equal for one model in every process; `tta`, `max_tile`, `margin` and `reading` have no part in
+    it.
 
     Args:
         segmenter: The segmenter.

@@ -14,9 +14,12 @@ from keras_unet.inference.engines.opening import is_exported, open_exported
 if TYPE_CHECKING:
     import keras
 
-OPTIONS = ("resolution", "max_tile", "memory_limit", "batch_size", "tta", "average", "class_names")
+OPTIONS = (
+    *("resolution", "max_tile", "memory_limit", "margin", "batch_size"),
+    *("tta", "average", "class_names"),
+)
 """Arguments that are plain values and are stored under their names."""
-DESCRIBED = ("resolution", "class_names")
+DESCRIBED = ("resolution", "margin", "class_names")
 """Those of them that the description of an exported file holds."""
 
 Made = TypeVar("Made")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_unet.geometry.base import Geometry
-from keras_unet.geometry.tiles import TilePlan, plan_fixed, plan_tiles
+from keras_unet.geometry.tiles import TilePlan, few_canvases, plan_fixed, plan_tiles
 
 if TYPE_CHECKING:
     import keras
@@ -134,6 +134,7 @@ def plan_for(
     shape: Sequence[int],
     max_tile: int | Sequence[int] | None,
     memory_limit: int,
+    margin: int | str | None = "full",
 ) -> TilePlan:
     """Plans the tiles of an image for an engine.
 
@@ -144,21 +145,24 @@ def plan_for(
         max_tile: Largest tile in pixels, one number or one per axis; None for as large as the
             limit allows, or 1,024 where nobody knows the engine's memory.
         memory_limit: Largest memory in bytes.
+        margin: As for `plan_tiles`. Defaults to `"full"`.
 
     Returns:
-        A `TilePlan`.
+        A `TilePlan`; where the engine compiles every size, with tiles of few different sizes.
 
     Raises:
         ValueError: If no tile fits.
     """
     spatial = [size for size in engine.input_shape[:-1] if size is not None]
     if len(spatial) == geometry.rank:
-        return plan_fixed(shape, geometry, spatial)
+        return plan_fixed(shape, geometry, spatial, margin)
+    canvas = few_canvases(shape, geometry, margin) if engine.compiles_sizes else None
     if max_tile is not None:
-        return plan_tiles(shape, geometry, max_tile)
-    if engine.estimate_memory(plan_tiles(shape, geometry).tile_shape) is None:
-        return plan_tiles(shape, geometry, max(TILE, geometry.smallest_tile))
-    return plan_within(shape, geometry, lambda t: engine.estimate_memory(t) or 0, memory_limit)
+        return plan_tiles(shape, geometry, max_tile, margin, canvas)
+    whole = plan_tiles(shape, geometry, None, margin, canvas)
+    if engine.estimate_memory(whole.tile_shape) is None:
+        return plan_tiles(shape, geometry, max(TILE, geometry.smallest_tile), margin, canvas)
+    return divide_within(whole, lambda tile: engine.estimate_memory(tile) or 0, memory_limit)
 
 
 def plan_within(
@@ -166,6 +170,7 @@ def plan_within(
     geometry: Geometry,
     bytes_of: Callable[[tuple[int, ...]], int],
     limit: int = DEFAULT_LIMIT,
+    margin: int | str | None = "full",
 ) -> TilePlan:
     """Plans the largest tiles whose memory stays within a limit.
 
@@ -177,6 +182,7 @@ def plan_within(
         geometry: The network's geometry.
         bytes_of: Memory of one tile of a shape, in bytes.
         limit: Largest memory in bytes. Defaults to 2 GiB.
+        margin: As for `plan_tiles`. Defaults to `"full"`.
 
     Returns:
         A `TilePlan`.
@@ -184,7 +190,22 @@ def plan_within(
     Raises:
         ValueError: If even the smallest tile does not fit.
     """
-    plan = plan_tiles(shape, geometry)
+    return divide_within(plan_tiles(shape, geometry, None, margin), bytes_of, limit)
+
+
+def divide_within(
+    plan: TilePlan, bytes_of: Callable[[tuple[int, ...]], int], limit: int = DEFAULT_LIMIT
+) -> TilePlan:
+    """The same image and canvas in the largest tiles whose memory stays within a limit.
+
+    Args:
+        plan: Where to start.
+        bytes_of: As for `plan_within`, which has the same errors.
+        limit: Largest memory in bytes. Defaults to 2 GiB.
+
+    Returns:
+        A `TilePlan`.
+    """
     while (needed := bytes_of(plan.tile_shape)) > limit:
         # Memory grows with the number of pixels: come close before the estimate is asked again.
         allowed = limit / needed * math.prod(plan.tile_shape)
@@ -201,8 +222,8 @@ def plan_within(
 
 
 def _divide(plan: TilePlan) -> TilePlan:
-    """The same image with more tiles along the axis of the largest step."""
+    """The same image with more tiles along the axis of the largest tile."""
     tiles = list(plan.tile_shape)
-    axis = max(range(len(tiles)), key=lambda axis: plan.step[axis])
+    axis = max(range(len(tiles)), key=lambda axis: (tiles[axis], plan.step[axis]))
     tiles[axis] -= 1
-    return plan_tiles(plan.shape, plan.geometry, max_tile=tiles)
+    return plan_tiles(plan.shape, plan.geometry, tiles, plan.margin, plan.canvas)

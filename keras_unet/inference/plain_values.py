@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_unet.errors import UsageError
+from keras_unet.geometry.base import Geometry
+from keras_unet.geometry.margins import mirrored_margin
 
 
 def plain_names(names: Sequence[str] | None, count: int) -> list[str]:
@@ -34,3 +36,9 @@ def plain_tile(max_tile: int | Sequence[int] | None) -> int | tuple[int, ...] | 
     if max_tile is None:
         return None
     return tuple(map(int, max_tile)) if isinstance(max_tile, Sequence) else int(max_tile)
+
+
+def plain_margin(geometry: Geometry, margin: int | str | None) -> int | str:
+    """The margin in pixels, or "full" where it is all that the network reads."""
+    pixels = mirrored_margin(geometry, margin)
+    return "full" if pixels == geometry.margin else pixels

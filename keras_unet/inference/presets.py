@@ -13,7 +13,7 @@ import numpy as np
 from keras_unet._arguments import did_you_mean
 from keras_unet.errors import UsageError, one_line
 from keras_unet.files.plain_data import read_plain
-from keras_unet.inference.storage import versions
+from keras_unet.inference.storage import versions, with_margin
 from keras_unet.inference.stored_weights import no_larger_than
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
         preset = read_plain(file)
         architecture = registry.get(preset["model"]["name"])
         arguments = dict(preset["model"]["arguments"])
-        config, expected = dict(preset["segmenter"]), preset["weights_sha256"]
+        config, expected = with_margin(preset["segmenter"]), preset["weights_sha256"]
     except Exception as error:  # a damage can be of any kind
         raise _damaged(file, error.__cause__ or error) from error
     weights = folder / WEIGHTS_NAME

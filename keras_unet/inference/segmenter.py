@@ -18,7 +18,7 @@ from keras_unet.inference import presets, storage
 from keras_unet.inference.engines.base import Engine, geometry_of
 from keras_unet.inference.loading import OPTIONS, made, stored
 from keras_unet.inference.memory import DEFAULT_LIMIT
-from keras_unet.inference.plain_values import plain_names, plain_reading, plain_tile
+from keras_unet.inference.plain_values import plain_margin, plain_names, plain_reading, plain_tile
 from keras_unet.inference.precision import in_precision
 from keras_unet.inference.preparation import Preparation, finish
 from keras_unet.inference.tile_runner import TileRunner, engine_of, settled
@@ -64,6 +64,10 @@ class Segmenter(TileRunner):
             to None: as large as `memory_limit` allows; 1,024 where an engine's memory is not known.
         memory_limit: Bytes that the network's activations may take, by `estimate_memory`; used
             where `max_tile` is None. Defaults to 2 GiB.
+        margin: Pixels of the network's grid that are mirrored beyond the image's border, rounded up
+            to a multiple of the stride, or `"full"`: all that the network reads, and the only
+            choice of one without padding. Fewer are less work; see `geometry.mirrored_margin`.
+            Defaults to None: two strides.
         batch_size: Number of tiles that run at once. Defaults to None: small tiles together up to
             2**20 pixels, large ones singly.
         tta: Test-time augmentation: None, `"flips"`, `"d4"` or `"paper7"`; see
@@ -113,6 +117,7 @@ class Segmenter(TileRunner):
         geometry: Geometry | None = None,
         max_tile: int | Sequence[int] | None = None,
         memory_limit: int = DEFAULT_LIMIT,
+        margin: int | str | None = None,
         batch_size: int | None = None,
         tta: str | None = None,
         average: str = "probabilities",
@@ -133,6 +138,7 @@ class Segmenter(TileRunner):
             geometry=geometry,
             max_tile=plain_tile(max_tile),
             memory_limit=memory_limit,
+            margin=plain_margin(geometry, margin),
             batch_size=batch_size,
             tta=tta,
             average=average,

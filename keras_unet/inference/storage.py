@@ -23,7 +23,7 @@ from keras_unet.normalization import Normalization
 if TYPE_CHECKING:
     import keras
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 CONFIG_NAME = "segmenter.json"
 MODEL_NAME = "model.keras"
 KNOWN_FILES = (CONFIG_NAME, MODEL_NAME, "recipe.yaml")
@@ -32,6 +32,7 @@ KNOWN_FILES = (CONFIG_NAME, MODEL_NAME, "recipe.yaml")
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda config: {"resolution": 1.0, **config},
     2: lambda config: {**config, "target": _with_z(config["target"])},
+    3: lambda config: with_margin(config),
 }
 """Format version -> function that turns such a config into one of the next version."""
 
@@ -215,6 +216,11 @@ def _writers(config: Mapping[str, Any]) -> str:
     if not isinstance(there, dict):
         return "an unknown version"
     return ", ".join(f"{str(name)[:40]} {str(value)[:40]}" for name, value in [*there.items()][:8])
+
+
+def with_margin(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What does not tell a margin was written when there was but one, and predicts as before."""
+    return {"margin": "full", **config}
 
 
 def _with_z(target: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ AVERAGES = ("probabilities", "scores")
 BATCH_PIXELS = 2**20
 """Small tiles run together up to this number of input pixels."""
 MAX_BATCH = 16
+LARGE = 2**20
+"""Side of an image that is larger than any tile, to check that a limit can be kept."""
 
 
 class TileRunner:
@@ -39,6 +41,7 @@ class TileRunner:
     geometry: Geometry
     max_tile: int | tuple[int, ...] | None
     memory_limit: int
+    margin: int | str
     batch_size: int | None
     tta: str | None
     average: str
@@ -68,7 +71,7 @@ class TileRunner:
                 f"batch_size must be at least 1. Received: batch_size={self.batch_size}"
             )
         next(views(self.tta, self.geometry.rank))
-        plan_tiles((1,) * self.geometry.rank, self.geometry, self.max_tile)
+        plan_tiles((LARGE,) * self.geometry.rank, self.geometry, self.max_tile)
 
     @property
     def model(self) -> keras.Model:
@@ -106,7 +109,9 @@ class TileRunner:
         Returns:
             A `TilePlan` in the same pixels.
         """
-        return plan_for(self.engine, self.geometry, shape, self.max_tile, self.memory_limit)
+        return plan_for(
+            self.engine, self.geometry, shape, self.max_tile, self.memory_limit, self.margin
+        )
 
     def batch_of(self, plan: TilePlan) -> int:
         """Number of tiles of a plan that run at once."""

@@ -63,6 +63,7 @@ def predict_files(
     overlays: bool = True,
     tta: str | None = None,
     max_tile: int | None = None,
+    margin: int | str | None = None,
     precision: str | None = None,
     axes: str | None = None,
     channel: Channel = None,
@@ -92,6 +93,8 @@ def predict_files(
         overlays: Whether to write overlays. Defaults to True.
         tta: Test-time augmentation instead of the run's. Defaults to None.
         max_tile: Largest tile in pixels instead of the run's. Defaults to None.
+        margin: Mirrored pixels around the image instead of the run's, or `"full"`; see `Segmenter`.
+            Defaults to None.
         precision: "float32", "bfloat16" or "auto", see `Segmenter`. Defaults to None, "float32".
         axes: See `data.read_image`. Defaults to None.
         channel: See `data.read_image`. Defaults to None, as in training.
@@ -114,7 +117,7 @@ def predict_files(
     out = Path(out)
     files = find_images([images] if isinstance(images, (str, Path)) else images, out)
     with folder_lock(out) as lock:
-        segmenter = opened(run, tta=tta, max_tile=max_tile, precision=precision)
+        segmenter = opened(run, tta=tta, max_tile=max_tile, margin=margin, precision=precision)
         reading = {**segmenter.reading_for(channel, channels), "axes": axes}
         _check_channels(segmenter, reading["channels"])
         roles = {"classes", "instances"}
@@ -134,6 +137,7 @@ def _options(segmenter: Segmenter, reading: dict[str, Any]) -> dict[str, Any]:
     return {
         "tta": segmenter.tta,
         "max_tile": segmenter.max_tile,
+        "margin": segmenter.margin,
         "precision": None if precision == "float32" else precision,
         "axes": reading["axes"],
         "channel": channel_of_option(option_of_channel(reading["channel"])),

@@ -291,6 +291,8 @@ ERRORS = {
     "newer": (predict("newer", "good/images"), "99"),
     "no augmentation": (evaluate("run", "good", "instances", "--tta", "flip"), "flips"),
     "no tile": (predict("run", "good/images", "--max-tile", 1), "tile"),
+    "no margin": (predict("run", "good/images", "--margin", "half"), "--margin full"),
+    "a large margin": (evaluate("run", "good", "instances", "--margin", 999), "--margin full"),
     "no preset": (lambda root: ("predict", "--preset", "x", root / "good/images"), "nuclei"),
     "no image file": (predict("run", "nowhere.png"), "nowhere.png"),
     "foreign format": (predict("run", "slide.czi"), "TIFF"),

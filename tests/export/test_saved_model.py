@@ -66,6 +66,9 @@ VARIANTS = {
     "none": {"normalization": Normalization("none")},
     "bilinear, batch normalization": {"upsampling": "bilinear", "normalization_layer": "batch"},
     "fixed size": {"shape": (60, 64, 1)},
+    "fixed size, the whole margin": {"shape": (60, 64, 1), "margin": "full"},
+    "the whole margin": {"margin": "full", "max_tile": 48},
+    "no margin": {"margin": 0, "max_tile": (48, 60)},
 }
 
 
@@ -191,6 +194,7 @@ def test_metadata(grey, grey_signatures):
     assert first["geometry"] == grey.geometry.get_config()
     assert first["normalization"] == grey.normalization.get_config()
     assert first["max_tile"] == [68, 68]
+    assert (first["margin"], first["format_version"]) == (8, 2)
     assert first["versions"]["keras_unet"] == ku.__version__
 
 

@@ -256,7 +256,7 @@ def test_bad_files(tmp_path, export):
     for text, message in {
         "{": "is damaged",
         "[]": "is damaged",
-        '{"format_version": 2}': "upgrade keras_unet",
+        '{"format_version": 3}': "upgrade keras_unet",
         '{"format_version": 1}': "does not describe a network",
         json.dumps(description): r"is no TFLite file or damaged",
     }.items():

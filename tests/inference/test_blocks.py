@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from small_networks import PLAIN
 
 from keras_unet import Segmenter
 from keras_unet.data import Normalization
@@ -99,6 +100,19 @@ def test_each_pixel_decides_for_itself(segmenter, image):
     predict_large(strict, image, classes)
     np.testing.assert_array_equal(classes, segmenter.predict(image).classes)
     assert strict.predict(image).classes.max() == 0
+
+
+def test_tiles_and_margin_are_those_of_predict(image):
+    keras.utils.set_random_seed(3)
+    model = UNet(filters=4, depth=2, padding="same", dropout=0)
+    segmenter = Segmenter(model, PLAIN, Normalization("zscore"), max_tile=60, margin=0)
+    classes, found = np.zeros(SHAPE, np.uint8), np.zeros((*SHAPE, 2), np.float32)
+    statistics = segmenter.normalization.statistics(image[..., None])
+    predict_large(segmenter, image, classes, found, statistics)
+    np.testing.assert_array_equal(found, segmenter.predict(image).probabilities)
+    assert (
+        np.abs(found - segmenter.replace(margin="full").predict(image).probabilities).max() > 1e-4
+    )
 
 
 GOOD = np.zeros(SHAPE, np.uint8)

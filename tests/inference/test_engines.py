@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -159,13 +160,23 @@ def test_files_that_are_not_whole(name, files, tmp_path):
     for text, message in {
         "{": "is damaged",
         "[]": "is damaged",
-        '{"format_version": 2}': "upgrade keras_unet",
+        '{"format_version": 3}': "upgrade keras_unet",
         '{"format_version": 1}': "does not describe",
         json.dumps(description): "or damaged",
     }.items():
         file.with_suffix(".json").write_text(text)
         with pytest.raises(ValueError, match=message):
             ku.Segmenter.load(file)
+
+
+def test_a_description_without_a_margin(files, tmp_path):
+    """As it was written in format 1: the file predicts as it did."""
+    file = tmp_path / FILES["onnx"]
+    shutil.copy(files["onnx"], file)
+    description = json.loads(files["onnx"].with_suffix(".json").read_text())
+    assert ku.Segmenter.load(files["onnx"]).margin == description.pop("margin") == 8
+    file.with_suffix(".json").write_text(json.dumps({**description, "format_version": 1}))
+    assert ku.Segmenter.load(file).margin == "full"
 
 
 @pytest.mark.parametrize("name", FILES)

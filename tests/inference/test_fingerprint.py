@@ -26,7 +26,7 @@ def test_a_saved_model_is_the_same_in_another_process(segmenter, tmp_path):
 
 
 def test_what_a_call_chooses_has_no_part_in_it(segmenter):
-    chosen = segmenter.replace(tta="d4", max_tile=64, reading={"channel": 2})
+    chosen = segmenter.replace(tta="d4", max_tile=64, margin=4, reading={"channel": 2})
     assert fingerprint(chosen) == fingerprint(segmenter)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from keras_unet.geometry.tiles import plan_tiles
 from keras_unet.geometry.unet import UNetGeometry
-from keras_unet.inference.memory import estimate_memory, plan_within
+from keras_unet.inference.engines.base import Engine
+from keras_unet.inference.memory import estimate_memory, plan_for, plan_within
 from keras_unet.inference.tiling import predict_tiles
 
 pytestmark = [pytest.mark.core, pytest.mark.backend]
@@ -91,3 +92,27 @@ def test_the_long_axis_is_divided_first():
 def test_a_limit_that_no_tile_meets():
     with pytest.raises(ValueError, match=r"no smaller one is legal.*memory_limit=1000"):
         plan_within((300, 412), UNetGeometry(), math.prod, 1000)
+
+
+# === Engines that compile every size ===
+
+
+class Compiles(Engine):
+    """Takes a byte a pixel."""
+
+    input_shape, num_outputs, compiles_sizes = (None, None, 1), 2, True
+
+    def __call__(self, batch):
+        return batch
+
+    def estimate_memory(self, tile_shape):
+        return math.prod(tile_shape)
+
+
+@pytest.mark.parametrize(("limit", "tile", "count"), [(10**6, 576, 1), (545**2, 384, 2)])
+def test_an_engine_that_compiles_gets_few_sizes_within_its_memory(limit, tile, count):
+    geometry = UNetGeometry(padding="same")
+    plan = plan_for(Compiles(), geometry, (450, 480), None, limit, 32)
+    assert plan.canvas == (576, 576)  # and not 528 x 544
+    assert plan.tile_shape[1] == tile
+    assert len(plan) == count

@@ -167,6 +167,27 @@ def test_run_folders_without_a_resolution(tmp_path):
     assert Segmenter.load(tmp_path).resolution == 1
 
 
+def test_run_folders_without_a_margin(tmp_path):
+    """As they were written in format 3; they predict as they did."""
+    Segmenter(tiny_unet(padding="same")).save(tmp_path)
+    assert Segmenter.load(tmp_path).margin == 8
+    file = tmp_path / "segmenter.json"
+    config = json.loads(file.read_text())
+    del config["margin"]
+    file.write_text(json.dumps({**config, "format_version": 3}))
+    assert Segmenter.load(tmp_path).margin == "full"
+
+
+@pytest.mark.parametrize(
+    ("padding", "margin", "kept"),
+    [("same", 5, 8), ("same", "full", "full"), ("same", 0, 0), ("valid", None, "full")],
+)
+def test_the_margin_is_kept(padding, margin, kept, tmp_path):
+    segmenter = Segmenter(tiny_unet(padding=padding)).replace(margin=margin)
+    assert segmenter.margin == kept
+    assert Segmenter.load(segmenter.save(tmp_path)).replace(tta="d4").margin == kept
+
+
 def test_how_images_are_read_is_kept(tmp_path):
     segmenter = Segmenter(tiny_unet(), reading={"channel": "DAPI", "channels": None})
     segmenter.save(tmp_path)

@@ -64,9 +64,37 @@ def test_same_network_is_mirrored_by_its_receptive_field(upsampling):
     logits = keras.ops.convert_to_numpy(model(padded[None, ..., None], training=False))[0]
     expected = PLAIN.activate(logits[pad : pad + 49, pad : pad + 62])
     for max_tile in (None, 4 * (2 * model.geometry.margin // 4) + 16):
-        segmenter = Segmenter(model, PLAIN, RAW, max_tile=max_tile)
+        segmenter = Segmenter(model, PLAIN, RAW, max_tile=max_tile, margin="full")
         result = segmenter.predict(image)
         np.testing.assert_allclose(result.probabilities, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("margin", [0, 4, 8, "full"])
+def test_tiles_give_what_one_pass_over_the_mirrored_image_gives(margin):
+    """Against the network itself; where it pads, it pads as in one pass."""
+    model = tiny_unet(padding="same")
+    image = rng_image(93, 141)
+    plan = Segmenter(model, PLAIN, RAW, margin=margin).plan(image.shape)
+    assert len(plan) == 1
+    pads = [(plan.margin, c - n - plan.margin) for c, n in zip(plan.canvas, (93, 141), strict=True)]
+    canvas = np.pad(image, pads, "reflect")[None, ..., None]
+    logits = keras.ops.convert_to_numpy(model(canvas, training=False))[0]
+    expected = PLAIN.activate(logits[tuple(slice(a, -b or None) for a, b in pads)])
+    for max_tile in (None, (96, 72), 52):
+        segmenter = Segmenter(model, PLAIN, RAW, max_tile=max_tile, margin=margin)
+        found = segmenter.predict(image).probabilities
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert len(segmenter.plan(image.shape)) > 20
+
+
+def test_tiles_of_one_shape_agree_without_a_difference():
+    """Many fixed tiles against a part of the image that one of them shows."""
+    fixed = tiny_unet(padding="same", input_shape=(56, 64, 1))
+    image = rng_image(110, 117)
+    whole = Segmenter(fixed, PLAIN, RAW, margin=4).predict(image).probabilities
+    corner = Segmenter(fixed, PLAIN, RAW, margin=4).predict(image[:52, :60]).probabilities
+    seen = fixed.geometry.margin  # of the corner, what is not mirrored at its cut
+    np.testing.assert_array_equal(whole[: 52 - seen, : 60 - seen], corner[:-seen, :-seen])
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

@@ -130,9 +130,9 @@ def test_normalization_without_contrast(values):
     assert np.array_equal(np.float32(found), normalization(image).ravel())
 
 
-@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("padding", "mirrored"), [("valid", 8), ("same", 8), ("same", 2)])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 70), (41, 67)])
-def test_tiles(padding, shape):
+def test_tiles(padding, mirrored, shape):
     geometry = UNetGeometry(depth=1, padding=padding)
     tile = [
         geometry.nearest(size)[1] for size in (2 * geometry.margin + 9, 2 * geometry.margin + 21)
@@ -145,7 +145,7 @@ def test_tiles(padding, shape):
         planes = np.stack([batch[..., 0], batch[..., 1], batch[..., 0] * 2], axis=-1)
         return planes[:, margin:-margin, margin:-margin] if padding == "valid" else planes
 
-    expected = predict_tiles(image, plan_fixed(shape, geometry, tile), shifted)
+    expected = predict_tiles(image, plan_fixed(shape, geometry, tile, mirrored), shifted)
     found = call(
         "tiling.js",
         """
@@ -166,7 +166,10 @@ def test_tiles(padding, shape):
         image=image,
         height=shape[0],
         width=shape[1],
-        geometry={"margin": margin, "stride": geometry.stride, "padding": padding},
+        geometry={
+            **{"margin": margin, "mirrored": mirrored},
+            **{"stride": geometry.stride, "padding": padding},
+        },
         tile=[int(size) for size in tile],
     )
     assert np.array_equal(np.float32(found[0]), expected.ravel())

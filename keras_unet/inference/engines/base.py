@@ -22,6 +22,7 @@ class Engine(ABC):
         num_outputs: Channels of the result.
         gives: What the result is: "logits", "probabilities" or (one channel of) "classes".
         files: The files that hold the network, if any.
+        compiles_sizes: Whether each new size of a tile has to be compiled, so that few are better.
         precision: In what it computes: "float32" or "bfloat16".
     """
 
@@ -34,6 +35,7 @@ class Engine(ABC):
     num_outputs: int
     gives: str = "logits"
     files: tuple[Path, ...] = ()
+    compiles_sizes: bool = False
     precision: str = "float32"
 
     @abstractmethod

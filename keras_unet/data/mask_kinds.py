@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_unet.errors import UsageError, listed
 from keras_unet.objects.labelling import connected_components, pieces_per_id
+from keras_unet.objects.runs import distinct
 
 KINDS = ("auto", "binary", "instances", "classes")
 
@@ -179,7 +180,7 @@ class MaskRule:
 def _check_not_negative(labels: Labels, files: Files) -> None:
     for label, file in zip(labels, files, strict=True):
         if label.min() < 0:
-            shown = _shown(np.unique(label[label < 0]).tolist())
+            shown = _shown(distinct(label[label < 0]).tolist())
             raise UsageError(
                 f"{file} holds values below 0: {shown}",
                 f"give ignore_class={label.min()} if these pixels are not annotated",
@@ -193,7 +194,7 @@ def guess_kind(labels: Labels, folder: Path) -> str:
     Raises:
         ValueError: If they do; the message shows the values and what to pass.
     """
-    values = [np.unique(label) for label in labels]
+    values = [distinct(label) for label in labels]
     seen = np.unique(np.concatenate(values)).tolist()
     if set(seen) <= {0, 1} or set(seen) <= {0, 255}:
         return "binary"
@@ -213,7 +214,7 @@ def binary_annotations(labels: Labels, files: Files) -> Annotations:
     """The one value beside 0 is foreground; its 4- (3-D: 6-) connected parts are the instances."""
     annotations = []
     for label, file in zip(labels, files, strict=True):
-        values = np.unique(label).tolist()
+        values = distinct(label).tolist()
         if len(set(values) - {0}) > 1:
             raise UsageError(
                 f"{file}: a binary mask holds 0 and one other value, this one {_shown(values)}",
@@ -228,7 +229,7 @@ def binary_annotations(labels: Labels, files: Files) -> Annotations:
 
 def _class_numbers(labels: Labels, files: Files, num_classes: int | None) -> tuple[int, ...]:
     """0, 1, 2, ...: as many as there are classes, which the masks show unless they are told."""
-    seen = np.unique(np.concatenate([np.unique(label) for label in labels])).tolist()
+    seen = np.unique(np.concatenate([distinct(label) for label in labels])).tolist()
     if num_classes is None and seen == list(range(len(seen))):
         return tuple(seen) or (0,)
     if num_classes is None or (seen and seen[-1] >= num_classes):
@@ -251,7 +252,7 @@ def class_annotations(labels: Labels, files: Files, values: Sequence[int]) -> An
     ascending = np.asarray(values)[order]
     annotations = []
     for label, file in zip(labels, files, strict=True):
-        strange = sorted(set(np.unique(label).tolist()) - set(values))
+        strange = sorted(set(distinct(label).tolist()) - set(values))
         if strange:
             raise UsageError(
                 f"{file} holds {_shown(strange)}, which is no value of a class "

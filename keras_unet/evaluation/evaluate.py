@@ -284,7 +284,8 @@ def _tracking_measures(
     data: DataSet | SampleSet, found: Sequence[Segmentation], border: int
 ) -> tuple[dict[str, float], str]:
     """SEG, DET and OP_CSB of whole objects, and on which markers DET rests."""
-    from keras_unet.metrics.instances import det_measure, field_of_interest, op_csb, seg_measure
+    from keras_unet.metrics.compared import det_of, overlaps, seg_of
+    from keras_unet.metrics.instances import field_of_interest, op_csb
 
     def inner(maps: Iterable[np.ndarray]) -> list[np.ndarray]:
         return [field_of_interest(one, border) for one in maps]
@@ -294,11 +295,12 @@ def _tracking_measures(
     markers, note = data.markers(), "DET rests on the tracking markers of these images alone."
     if markers is None and all(sample.annotated is None for sample in data.samples):
         markers, note = trues, "No tracking markers: DET rests on the annotated objects."
-    markers = inner(markers or [])
-    seg = seg_measure(trues, preds) if any(map(np.any, trues)) else math.nan
-    if not any(map(np.any, markers)):
+    tables = list(overlaps(trues, preds)) if any(map(np.any, trues)) else None
+    seg = math.nan if tables is None else seg_of(tables)
+    given = trues if markers is trues else inner(markers or [])
+    if not any(map(np.any, given)):
         return _prefixed("ctc", {"seg": seg}), "No tracking markers: neither DET nor OP_CSB."
-    det = det_measure(markers, preds)
+    det = det_of(tables if tables and given is trues else overlaps(given, preds))
     overall = math.nan if math.isnan(seg) else op_csb(seg, det)
     return _prefixed("ctc", {"seg": seg, "det": det, "op_csb": overall}), note
 

@@ -11,6 +11,7 @@ from keras_unet.errors import SHOWN, UsageError, listed
 from keras_unet.evaluation.matching import PageOfFile
 from keras_unet.objects.instance_maps import relabel
 from keras_unet.objects.labelling import pieces_per_id
+from keras_unet.objects.runs import distinct
 
 if TYPE_CHECKING:
     from keras_unet.sample import Sample
@@ -57,7 +58,7 @@ def guess_kind(maps: Maps, grey_is_probability: bool) -> str:
         return "probabilities"
     if all(stored.sample.instances is None for stored in maps):
         return "classes"
-    richest = max(maps, key=lambda stored: len(np.unique(stored.values)))
+    richest = max(maps, key=lambda stored: len(distinct(stored.values)))
     if pieces_per_id(richest.values.astype(np.int64)) < PIECES:
         return "instances"
     raise ValueError(
@@ -164,9 +165,9 @@ def _is_whole(values: np.ndarray) -> bool:
 
 
 def _values_of(maps: Sequence[StoredMap]) -> np.ndarray:
-    return np.unique(np.concatenate([np.unique(stored.values) for stored in maps]))
+    return np.unique(np.concatenate([distinct(stored.values) for stored in maps]))
 
 
 def _shown(values: np.ndarray) -> str:
-    seen = np.unique(values)
+    seen = distinct(values)
     return listed(f"{value:g}" for value in seen[: SHOWN + 1])

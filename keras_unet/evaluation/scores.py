@@ -11,6 +11,7 @@ import numpy as np
 from keras_unet.errors import UsageError
 
 if TYPE_CHECKING:
+    from keras_unet.evaluation.object_scores import TwoSteps
     from keras_unet.sample import Sample
     from keras_unet.segmentation import Segmentation
 
@@ -116,17 +117,9 @@ def instance_scores(trues: list[np.ndarray], preds: list[np.ndarray]) -> dict[st
         `seg`, `ap50` (true positives / (true positives + false positives + misses)), `f1`,
         `true_count`, `pred_count`. A ratio without anything to count is NaN.
     """
-    from keras_unet.metrics.instances import match, seg_measure
+    from keras_unet.evaluation.object_scores import BASIC
 
-    matches = [match(true, pred, threshold=0.5) for true, pred in zip(trues, preds, strict=True)]
-    tp, fp, fn = (sum(getattr(one, part) for one in matches) for part in ("tp", "fp", "fn"))
-    return {
-        "seg": _where(tp + fn, seg_measure(trues, preds)),
-        "ap50": float(_ratio(tp, tp + fp + fn)),
-        "f1": float(_ratio(2 * tp, 2 * tp + fp + fn)),
-        "true_count": tp + fn,
-        "pred_count": tp + fp,
-    }
+    return BASIC.of_maps(trues, preds)
 
 
 def instance_measures(trues: list[np.ndarray], preds: list[np.ndarray]) -> dict[str, float]:
@@ -142,24 +135,9 @@ def instance_measures(trues: list[np.ndarray], preds: list[np.ndarray]) -> dict[
         factors `sq` (mean IoU of the pairs) and `rq` (which is F1); `boundary_iou`; and the counts
         `correct`, `split`, `merged`, `missed`, `spurious` of `SplitMergeCounts`.
     """
-    from keras_unet.metrics import instances
+    from keras_unet.evaluation.object_scores import COMPLETE
 
-    basic = instance_scores(trues, preds)
-    all_of_them = instances.evaluate(trues, preds)
-    true, pred, pairs = (all_of_them[name] for name in ("n_true", "n_pred", "tp"))
-    counts = ("correct", "split", "merged", "missed", "spurious")
-    return {
-        **basic,
-        "precision": _where(pred, all_of_them["precision"]),
-        "recall": _where(true, all_of_them["recall"]),
-        "ap": _where(true + pred, np.mean(instances.average_precision(trues, preds))),
-        "dsb2018": float(all_of_them["dsb2018"]),
-        "pq": _where(true + pred, all_of_them["panoptic_quality"]),
-        "sq": _where(pairs, all_of_them["mean_matched_score"]),
-        "rq": basic["f1"],
-        "boundary_iou": _where(true, all_of_them["boundary_iou"]),
-        **{name: all_of_them[name] for name in counts},
-    }
+    return COMPLETE.of_maps(trues, preds)
 
 
 def evaluate_samples(
@@ -202,8 +180,8 @@ def score(
         ValueError: If there is no sample, or one does not fit; the message names it.
     """
     total = np.zeros((len(class_names),) * 2, np.int64)
-    trues: list[np.ndarray] = []
-    preds: list[np.ndarray] = []
+    compare, summary = _two_steps(of_instances)
+    compared: list[Any] = []
     rows = []
     for index, (sample, result) in enumerate(pairs):
         with _naming(sample, index):
@@ -216,16 +194,28 @@ def score(
             found = result.instances
             if sample.annotated is not None:
                 found = np.where(sample.annotated, found, 0)
-            trues.append(sample.instances)
-            preds.append(found)
-            row |= of_instances(trues[-1:], preds[-1:])
+            compared.append(compare(sample.instances, found))
+            row |= summary(compared[-1:])
         rows.append(row)
     if not rows:
         raise ValueError("samples must not be empty. Received: no sample")
     result_of_all = pixel_scores(total, class_names)
-    if trues:
-        result_of_all |= of_instances(trues, preds)
+    if compared:
+        result_of_all |= summary(compared)
     return {**result_of_all, "confusion_matrix": total.tolist(), "samples": rows}
+
+
+def _two_steps(of_instances: InstanceScores) -> TwoSteps:
+    """What to keep of an image, and the scores of images of which that was kept."""
+    from keras_unet.evaluation.object_scores import BASIC, COMPLETE, TwoSteps
+
+    known: dict[InstanceScores, TwoSteps] = {instance_scores: BASIC, instance_measures: COMPLETE}
+    # a function that is not ours needs the maps themselves
+    keep = TwoSteps(
+        lambda true, pred: (true, pred),
+        lambda maps: of_instances([true for true, _ in maps], [pred for _, pred in maps]),
+    )
+    return known.get(of_instances, keep)
 
 
 @contextlib.contextmanager
@@ -237,11 +227,6 @@ def _naming(sample: Sample, index: int) -> Iterator[None]:
         raise error.about(f"sample {sample.name or str(index)!r}") from error
     except ValueError as error:
         raise ValueError(f"sample {sample.name or str(index)!r}: {error}") from error
-
-
-def _where(count: float, value: Any) -> float:
-    """The value of a ratio, NaN where there was nothing to count."""
-    return float(value) if count else float("nan")
 
 
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:

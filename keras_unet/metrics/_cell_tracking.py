@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from keras_unet.metrics._overlap import LabelImages, check_labels, overlaps
+from keras_unet.metrics._overlap import LabelImages, Overlap, check_labels, overlaps
+from keras_unet.objects.runs import distinct, runs
 
 
 def seg_measure(true: LabelImages, pred: LabelImages) -> float:
@@ -35,8 +36,13 @@ def seg_measure(true: LabelImages, pred: LabelImages) -> float:
         Maška et al., "A benchmark for comparison of cell tracking algorithms", Bioinformatics 30,
         2014, doi:10.1093/bioinformatics/btu080.
     """
+    return seg_of(overlaps(true, pred))
+
+
+def seg_of(tables: Iterable[Overlap]) -> float:
+    """`seg_measure`, from overlaps at hand."""
     found, references = 0.0, 0
-    for pairs in overlaps(true, pred):
+    for pairs in tables:
         found += float(pairs.iou[pairs.covering()].sum())
         references += len(pairs.true_ids)
     return found / references if references else 0.0
@@ -63,8 +69,13 @@ def det_measure(markers: LabelImages, pred: LabelImages) -> float:
         Matula et al., "Cell tracking accuracy measurement based on comparison of acyclic oriented
         graphs", PLoS ONE 10, 2015, doi:10.1371/journal.pone.0144959.
     """
+    return det_of(overlaps(markers, pred))
+
+
+def det_of(tables: Iterable[Overlap]) -> float:
+    """`det_measure`, from overlaps at hand."""
     cost, references = 0, 0
-    for pairs in overlaps(markers, pred):
+    for pairs in tables:
         columns = pairs.columns[pairs.covering()]
         finders = len(np.unique(columns))
         cost += 5 * (len(columns) - finders)
@@ -119,4 +130,7 @@ def field_of_interest(instances: np.ndarray, border: int | Sequence[int]) -> np.
     inner = instances[
         tuple(slice(w, size - w) for w, size in zip(widths, instances.shape, strict=True))
     ]
-    return np.where(np.isin(instances, np.unique(inner)), instances, 0).astype(instances.dtype)
+    starts, lengths = runs(instances)
+    labels = instances.ravel()[starts]
+    kept = np.where(np.isin(labels, distinct(inner)), labels, 0).astype(instances.dtype)
+    return np.repeat(kept, lengths).reshape(instances.shape)

@@ -144,48 +144,61 @@ def check_threshold(threshold: float) -> None:
 
 
 def match_overlap(
-    pairs: Overlap, threshold: float, strict: bool = False, criterion: str = "iou"
+    pairs: Overlap,
+    threshold: float,
+    strict: bool = False,
+    criterion: str = "iou",
+    listed: bool = True,
 ) -> Matching:
-    """`match`, from overlaps at hand."""
+    """`match`, from overlaps at hand; without `listed` only the numbers, no pairs and scores."""
     scores = getattr(pairs, CRITERIA[criterion])
     rounded, cut = scores.astype(np.float32), np.float32(threshold)
-    good = rounded > cut if strict else rounded >= cut
-    chosen = _assign(pairs, scores, good)
-    chosen = chosen[good[chosen]]
-    chosen = chosen[np.argsort(pairs.rows[chosen], kind="stable")]
-    true_ids, pred_ids = pairs.true_ids[pairs.rows[chosen]], pairs.pred_ids[pairs.columns[chosen]]
+    chosen = _one_to_one(pairs, scores, rounded > cut if strict else rounded >= cut)
+    listing = chosen if listed else chosen[:0]
+    true_ids = pairs.true_ids[pairs.rows[listing]]
+    pred_ids = pairs.pred_ids[pairs.columns[listing]]
     return Matching(
         tp=len(chosen),
         fp=len(pairs.pred_ids) - len(chosen),
         fn=len(pairs.true_ids) - len(chosen),
         pairs=tuple(zip(true_ids.tolist(), pred_ids.tolist(), strict=True)),
-        scores=tuple(scores[chosen].tolist()),
+        scores=tuple(scores[listing].tolist()),
     )
 
 
-def _assign(pairs: Overlap, scores: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Indices of overlapping pairs in the best one-to-one assignment."""
+def _one_to_one(pairs: Overlap, scores: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Indices of the good pairs in the best one-to-one assignment, in order of true objects.
+
+    Where no object has two good partners, the good pairs are the assignment. Else objects that hang
+    together through overlaps, of any score, are assigned together.
+    """
+    candidates = np.flatnonzero(good)
+    rows, columns = pairs.rows[candidates], pairs.columns[candidates]
+    contested = (np.bincount(rows)[rows] > 1) | (np.bincount(columns)[columns] > 1)
+    if not contested.any():
+        return candidates
     n_true, n_pred = len(pairs.true_ids), len(pairs.pred_ids)
-    if not len(scores):
-        return np.zeros(0, dtype=np.int64)
-    # All scores together weigh at most half of one good pair.
-    gain = good + scores / (2 * min(n_true, n_pred))
-    # Objects that do not hang together through overlaps are assigned apart, in small problems.
     edges = sparse.coo_array(
         (np.ones(len(scores)), (pairs.rows, pairs.columns + n_true)),
         shape=(n_true + n_pred, n_true + n_pred),
     )
-    group = csgraph.connected_components(edges, directed=False)[1][pairs.rows]
-    order = np.argsort(group, kind="stable")
-    bounds = np.flatnonzero(np.diff(group[order])) + 1
-    chosen = [_assign_group(pairs, gain, members) for members in np.split(order, bounds)]
-    return np.concatenate(chosen)
+    count, groups = csgraph.connected_components(edges, directed=False)
+    group = groups[pairs.rows]
+    disputed = np.zeros(count, bool)
+    disputed[group[candidates[contested]]] = True
+    members = np.flatnonzero(disputed[group])
+    members = members[np.argsort(group[members], kind="stable")]
+    bounds = np.flatnonzero(np.diff(group[members])) + 1
+    # All scores together weigh at most half of one good pair.
+    gain = good + scores / (2 * min(n_true, n_pred))
+    assigned = [_assign_group(pairs, gain, some) for some in np.split(members, bounds)]
+    chosen = np.concatenate([candidates[~disputed[group[candidates]]], *assigned])
+    chosen = chosen[good[chosen]]
+    return chosen[np.argsort(pairs.rows[chosen], kind="stable")]
 
 
 def _assign_group(pairs: Overlap, gain: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """The same within one group of pairs."""
-    if len(members) == 1:
-        return members
+    """Indices of the pairs in the best assignment of one group."""
     rows, row = np.unique(pairs.rows[members], return_inverse=True)
     columns, column = np.unique(pairs.columns[members], return_inverse=True)
     gains = np.zeros((len(rows), len(columns)))

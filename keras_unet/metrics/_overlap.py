@@ -9,7 +9,12 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from keras_unet.objects.runs import runs
+
 LabelImages = np.ndarray | Sequence[np.ndarray]
+
+_HALF, _LOW = np.uint64(32), np.uint64(2**32 - 1)
+"""A pair of ids is one number, the true one in the upper half: it sorts like the pair."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +64,60 @@ class Overlap:
 
 
 def overlap(true: np.ndarray, pred: np.ndarray) -> Overlap:
-    """Counts how the objects of two checked label images overlap."""
-    true_ids, true_index = np.unique(true, return_inverse=True)
-    pred_ids, pred_index = np.unique(pred, return_inverse=True)
-    table = contingency(true_index, pred_index)
-    keep_true, keep_pred = np.flatnonzero(true_ids), np.flatnonzero(pred_ids)
-    shared = table[keep_true][:, keep_pred].tocoo()
-    return Overlap(
-        true_ids=true_ids[keep_true],
-        pred_ids=pred_ids[keep_pred],
-        true_areas=np.asarray(table.sum(axis=1))[keep_true],
-        pred_areas=np.asarray(table.sum(axis=0))[keep_pred],
-        rows=shared.row,
-        columns=shared.col,
-        shared=shared.data,
+    """Counts how the objects of two checked label images overlap; pairs are in order of ids."""
+    starts, lengths = runs(true, pred)
+    (true_names, upper), (pred_names, lower) = (
+        _short(image.ravel()[starts]) for image in (true, pred)
     )
+    keys, areas = _summed(upper << _HALF | lower, lengths)
+    true_ids, rows, true_areas = _one_side(keys >> _HALF, areas, true_names)
+    pred_ids, columns, pred_areas = _one_side(keys & _LOW, areas, pred_names)
+    both = (true_ids[rows] != 0) & (pred_ids[columns] != 0)
+    # ids ascend: if there is background, it is the first
+    skip_true, skip_pred = (int(ids[0] == 0) for ids in (true_ids, pred_ids))
+    return Overlap(
+        true_ids=true_ids[skip_true:].astype(true.dtype),
+        pred_ids=pred_ids[skip_pred:].astype(pred.dtype),
+        true_areas=true_areas[skip_true:],
+        pred_areas=pred_areas[skip_pred:],
+        rows=rows[both] - skip_true,
+        columns=columns[both] - skip_pred,
+        shared=areas[both],
+    )
+
+
+def _short(ids: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Ids as uint64 below 2**32, and the names that they stand for, None for themselves."""
+    names = None
+    if int(ids.max()) > _LOW:
+        names, ids = np.unique(ids, return_inverse=True)
+    return names, ids.astype(np.uint64)
+
+
+def _summed(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct keys, sorted, and the sum of each one's counts."""
+    order = np.argsort(keys)
+    keys = keys[order]
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    return keys[first], np.add.reduceat(counts[order], first)
+
+
+def _one_side(
+    ids: np.ndarray, areas: np.ndarray, names: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the ids of one image in pairs: which there are, the place of each, their areas."""
+    distinct_ids, places = np.unique(ids, return_inverse=True)
+    totals = np.zeros(len(distinct_ids), np.int64)
+    np.add.at(totals, places, areas)
+    return distinct_ids if names is None else names[distinct_ids], places, totals
 
 
 def contingency(true: np.ndarray, pred: np.ndarray) -> sparse.csr_array:
     """Number of pixels of each pair of labels 0, 1, ..., as a sparse matrix."""
-    ones = np.ones(true.size, dtype=np.int64)
+    starts, lengths = runs(true, pred)
     shape = (int(true.max(initial=0)) + 1, int(pred.max(initial=0)) + 1)
-    return sparse.coo_array((ones, (true.ravel(), pred.ravel())), shape=shape).tocsr()
+    pairs = (true.ravel()[starts], pred.ravel()[starts])
+    return sparse.coo_array((lengths, pairs), shape=shape).tocsr()
 
 
 def check_labels(image: np.ndarray, name: str) -> np.ndarray:

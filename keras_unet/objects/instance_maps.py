@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_unet.objects.runs import ranks
+
 
 def as_instances(instances: Any, name: str = "instances") -> np.ndarray:
     """Checks an instance image and gives it as C-contiguous int32.
@@ -116,7 +118,7 @@ def dense_ids(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         present[0] = True
         ids = np.flatnonzero(present)
         return (np.cumsum(present) - 1)[labels], ids
-    ids, dense = np.unique(labels, return_inverse=True)
+    ids, dense = ranks(labels)
     if ids[0] != 0:
         ids, dense = np.append(0, ids), dense + 1
-    return dense.reshape(labels.shape), ids
+    return dense, ids

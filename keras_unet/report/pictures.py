@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from keras_unet.files.atomic import write_atomically
+from keras_unet.objects.runs import ranks
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (90, 170, 90), (220, 80, 60), (60, 120, 220)
 
@@ -48,13 +49,13 @@ def middle_slice(labels: np.ndarray) -> np.ndarray:
 
 def instance_colors(instances: np.ndarray) -> np.ndarray:
     """A distinct, stable colour for every id; background black. `(H, W)` -> `(H, W, 3)` uint8."""
-    ids, inverse = np.unique(instances, return_inverse=True)
+    ids, places = ranks(instances)
     table = np.zeros((len(ids), 3), np.uint8)
     for row, identity in enumerate(ids):
         if identity:
             hue = (int(identity) * 0.61803398875) % 1.0  # golden ratio: neighbours differ
             table[row] = np.multiply(colorsys.hsv_to_rgb(hue, 0.75, 1.0), 255).astype(np.uint8)
-    return table[inverse.reshape(instances.shape)]
+    return table[places]
 
 
 def outlines(instances: np.ndarray) -> np.ndarray:

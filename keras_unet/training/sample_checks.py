@@ -12,6 +12,7 @@ from scipy import ndimage
 from keras_unet.data.resolution import Resolution, resolution_text
 from keras_unet.errors import UsageError, listed
 from keras_unet.geometry.base import Geometry
+from keras_unet.objects.runs import distinct
 from keras_unet.sample import Sample
 
 logger = logging.getLogger("keras_unet")
@@ -68,7 +69,7 @@ def count_classes(samples: Sequence[Sample], num_classes: int | None = None) -> 
 def count_objects(samples: Sequence[Sample]) -> int | None:
     """Annotated objects over all samples; None without instances."""
     maps = [sample.instances for sample in samples if sample.instances is not None]
-    return sum(int((np.unique(ids) > 0).sum()) for ids in maps) if maps else None
+    return sum(int((distinct(ids) > 0).sum()) for ids in maps) if maps else None
 
 
 def check_samples(

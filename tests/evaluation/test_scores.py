@@ -158,6 +158,17 @@ def test_the_measures_of_instances_can_be_chosen():
     assert "merged" not in score(pairs, NAMES)
 
 
+def test_a_function_of_maps_can_score_them_too():
+    def objects(trues, preds):
+        return {"objects": sum(int(ids.max()) for ids in (*trues, *preds))}
+
+    sample = Sample(np.zeros((2, 8, 1)), instances=TRUE_IDS)
+    pairs = [(sample, as_result(ids > 0, ids)) for ids in (PRED_IDS, TRUE_IDS)]
+    scores = score(pairs, NAMES, of_instances=objects)
+    assert scores["objects"] == 18
+    assert [row["objects"] for row in scores["samples"]] == [3 + 9, 3 + 3]
+
+
 ILL_CASES = [
     ([], "samples must not be empty"),
     ([Sample(np.zeros((2, 4, 1)), name="frame 3")], "'frame 3'.*neither instances nor classes"),

@@ -24,6 +24,10 @@ class SegmentationModel(CheckedModel):
     stays readable when the code that builds the graph changes. What was changed in single layers
     since (frozen, another rate or activation) is saved beside it.
 
+    Networks that keep the image's size mirror it at its end to a size that their poolings divide,
+    and crop the logits back. Features of inner layers are those of the mirrored image: 52 x 52 of
+    50 x 50 pixels at two poolings.
+
     Every architecture takes these arguments; its own documentation has the others:
 
     - `input_shape`: `(*spatial, channels)` with 1 to 3 spatial sizes, None for any size.

@@ -72,6 +72,10 @@ class MultitaskTarget(ClassTarget):
             close_gaps=close_gaps,
         )
 
+    def takes(self, channels: int) -> bool:
+        """One channel for each class, whose soft-max the heads' loss takes."""
+        return channels == self.num_outputs
+
     @property
     def target_channels(self) -> int:
         """A channel for each class and head."""

@@ -12,7 +12,7 @@ from keras_unet.augmentation.augmentation import Augmentation
 from keras_unet.training.recipe_checks import check_arguments
 from keras_unet.training.recipe_groups import ModelOptions
 
-NOT_OPTIONS = ("input_shape", "num_classes", "dtype", "name", "trainable")
+NOT_OPTIONS = ("input_shape", "dtype", "name", "trainable")
 """Arguments of an architecture that follow from the samples and the run."""
 SHARED = {item.name: item.default for item in fields(ModelOptions) if item.name != "name"}
 """Arguments that most architectures take, with a recipe's defaults."""

@@ -143,8 +143,8 @@ class Setup:
         target = make_target(recipe, table, relative_spacing(resized))
         shape = (*[None] * training[0].rank, training[0].channels)
         limit = machine_memory()
-        check_network(recipe, shape, target.num_outputs, limit)
-        network = build_network(recipe, shape, target.num_outputs)
+        check_network(recipe, shape, outputs_of(recipe, target), limit)
+        network = build_network(recipe, shape, outputs_of(recipe, target))
         check_heads(recipe, target, network)
         tile = choose_tile(network.geometry, resized, recipe.batches.tile)
         check_step(recipe, network, tile, limit)
@@ -153,8 +153,25 @@ class Setup:
     def build_network(self, dtype: str) -> keras.Model:
         """Another network like `network`, with a Keras dtype policy."""
         return build_network(
-            self.recipe, self.network.input_shape[1:], self.target.num_outputs, dtype
+            self.recipe, self.network.input_shape[1:], self.network.output_shape[-1], dtype
         )
+
+
+def outputs_of(recipe: Recipe, target: Target) -> int:
+    """Channels of the network's logits: what the target needs, or what the recipe says.
+
+    Raises:
+        UsageError: If the recipe says a number that the target does not take.
+    """
+    given = recipe.model.get("num_classes")
+    if given is None or target.takes(given):
+        return target.num_outputs if given is None else given
+    raise UsageError(
+        f"the model has num_classes={given} outputs, but the target {recipe.target['name']!r} "
+        f"needs {target.num_outputs}",
+        "leave model['num_classes'] away; of two classes it may be 1, the foreground's sigmoid",
+        "leave --model.num_classes away; of two classes it may be 1, the foreground's sigmoid",
+    )
 
 
 def build_network(
@@ -171,9 +188,8 @@ def build_network(
     Returns:
         A model with `.geometry`.
     """
-    return models.create(
-        **recipe.model, input_shape=input_shape, num_classes=num_outputs, dtype=dtype
-    )
+    options = {**recipe.model, "num_classes": num_outputs}
+    return models.create(**options, input_shape=input_shape, dtype=dtype)
 
 
 def check_scores(run: RunOptions, held_out: Sequence[Sample]) -> None:

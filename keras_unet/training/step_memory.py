@@ -40,7 +40,8 @@ def check_network(
     import tensorflow as tf
 
     with tf.Graph().as_default():  # in which variables have shapes and no values
-        network = models.create(**recipe.model, input_shape=input_shape, num_classes=num_outputs)
+        options = {**recipe.model, "num_classes": num_outputs}
+        network = models.create(**options, input_shape=input_shape)
         weights = sum(math.prod(weight.shape) for weight in network.weights)
     if (needed := 4 * COPIES * weights) > limit:
         names = [

@@ -67,8 +67,9 @@ def test_the_data_tells_a_normalizer_per_replica_apart(results):
     assert difference(single["keras"], mirrored["keras"]) > 1e-3
 
 
-def test_reported_loss_of_a_single_output_is_equal(results):
-    losses = results["plain_fit"]
+@pytest.mark.parametrize("case", ["plain_fit", "a replica without an image"])
+def test_reported_loss_of_a_single_output_is_equal(results, case):
+    losses = results[case]
     assert losses["single"][0] > losses["single"][1] > 0
     assert losses["mirrored"] == pytest.approx(losses["single"], rel=2e-6)
 

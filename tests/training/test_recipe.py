@@ -201,7 +201,6 @@ UNKNOWN = [
     ({"augmentation": {"qqq": 5}}, "unknown augmentation argument 'qqq'; there are grid, sigma"),
     ({"model": {"filterz": 3}}, r"unknown model argument 'filterz' of 'unet' \(did you mean 'fil"),
     ({"model": {"name": "res_unet", "padding": "same"}}, "argument 'padding' of 'res_unet'; there"),
-    ({"model": {"num_classes": 3}}, "unknown model argument 'num_classes'"),
     ({"model": {"name": "unet", "dtype": "float32"}}, "unknown model argument 'dtype'"),
     ({"model": {"name": "unett"}}, r"model.name must be one of .* \(did you mean 'unet'\?\)"),
     ({"target": {"min_sise": 3}}, r"argument 'min_sise' of 'classes' \(did you mean 'min_size'"),

@@ -236,6 +236,28 @@ def test_heads_that_the_target_does_not_learn_are_refused():
         Setup.check(Recipe(model=options), SAMPLES[:1], [])
 
 
+def test_one_output_for_two_classes():
+    setup = Setup.check(TINY.replace(model={"num_classes": 1}), SAMPLES[:1], [])
+    assert setup.network.output_shape[-1] == 1
+    assert setup.build_network("mixed_bfloat16").output_shape[-1] == 1
+    assert setup.target.num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "needed"),
+    [
+        ({"num_classes": 1}, {"num_classes": 3}, "'classes' needs 3"),
+        ({"num_classes": 3}, {}, "'classes' needs 2"),
+        ({"num_classes": 1}, {"name": "seeds"}, "'seeds' needs 2"),
+    ],
+)
+def test_outputs_that_the_target_does_not_take(model, target, needed):
+    recipe = TINY.replace(model=model, target=target)
+    with pytest.raises(UsageError, match=f"num_classes={model['num_classes']} .* {needed}") as e:
+        Setup.check(recipe, SAMPLES[:1], [])
+    assert "leave --model.num_classes away" in e.value.command_line
+
+
 def test_class_weights_as_given():
     setup = Setup.check(TINY, SAMPLES[:1], [])
     target = make_target(TINY.replace(target={"class_weights": [1, 3]}), setup.table)

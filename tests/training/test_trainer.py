@@ -316,6 +316,7 @@ RECIPES = {
     ),
     "float16": TINY.replace(run={"precision": "mixed_float16", "steps": 2}),
     "seeds": TINY.replace(target={"name": "seeds"}, augmentation=None, run={"steps": 2}),
+    "one output": TINY.replace(model={"num_classes": 1}, run={"steps": 2}),
 }
 
 

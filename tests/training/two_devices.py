@@ -87,12 +87,12 @@ def train(strategy):
     }
 
 
-def plain_fit(strategy):
+def plain_fit(strategy, count=7):
     """Reported losses of a model with one output, which Keras tracks on another way."""
     with strategy_scope(strategy):
         model = keras.Sequential([keras.layers.Conv2D(3, 1, kernel_initializer="ones")])
         model.compile(keras.optimizers.SGD(0.3), loss=losses.WeightedCrossentropy(**IGNORE))
-    return model.fit(data(), epochs=2, shuffle=False, verbose=0).history["loss"]
+    return model.fit(data(count), epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
 def weights_of(model):
@@ -148,6 +148,10 @@ def main():
             "mirrored": custom_loop(mirrored),
         },
         "plain_fit": {"single": plain_fit(None), "mirrored": plain_fit(mirrored)},
+        "a replica without an image": {  # five images in batches of four
+            "single": plain_fit(None, 5),
+            "mirrored": plain_fit(mirrored, 5),
+        },
         "normalized": [
             normalized(layer_class)
             for layer_class in (keras.layers.BatchNormalization, layers.BatchNormalization)

@@ -38,7 +38,7 @@ def main() -> None:
     given = parser.parse_args()
     training, held_out = read(given.data)
     held_out = held_out[: given.limit]
-    segmenter = ku.Segmenter.from_preset("nuclei")
+    segmenter = ku.Segmenter.from_preset("nuclei", engine="keras")
     segmenter = segmenter.replace(tta=None)
     console = Console(width=100)
     with tempfile.TemporaryDirectory() as folder:

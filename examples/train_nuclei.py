@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     if given.pack:
         card = {"description": "Nuclei in fluorescence and stained tissue", "scores": rows}
         save_preset(given.pack, segmenter.model, segmenter.get_config(), card)
+        packed = ku.Segmenter.from_preset(given.pack, engine="keras")
+        packed.export(given.pack, "onnx", in_place=True)  # what runs without TensorFlow
     return rows
 
 

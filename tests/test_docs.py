@@ -118,7 +118,7 @@ def blocks(readme: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize(("readme", "count"), [("README.md", 5), ("serving/README.md", 1)])
+@pytest.mark.parametrize(("readme", "count"), [("README.md", 6), ("serving/README.md", 1)])
 def test_python_blocks_of_the_readme(readme, count, namespace):
     found = blocks(readme, "python")
     assert len(found) == count

@@ -47,6 +47,7 @@ def evaluate(
     max_tile: int | None = None,
     margin: Annotated[str | None, typer.Option(metavar="PX|full")] = None,
     precision: Annotated[str | None, one_of(*PRECISIONS)] = None,
+    engine: Annotated[str, one_of("auto", "keras", "openvino", "onnx", "tflite")] = "auto",
     as_json: Annotated[bool, typer.Option("--json")] = False,
     pictures: Path | None = None,
 ) -> None:
@@ -65,6 +66,7 @@ def evaluate(
         max_tile: Largest input tile in pixels.
         margin: Pixels mirrored around an image: fewer are quicker; else as the model says.
         precision: What the network computes in; auto: bfloat16 where the CPU has it.
+        engine: What runs the network; auto: the first installed that has its file.
         as_json: Print JSON.
         pictures: Folder for error pictures.
     """
@@ -84,6 +86,7 @@ def evaluate(
         max_tile=max_tile,
         margin=pixels_or_word(margin),
         precision=precision,
+        engine=engine,
         on_found=functools.partial(write_error_pictures, pictures) if pictures else None,
     )
     if as_json:

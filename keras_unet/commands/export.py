@@ -19,6 +19,7 @@ def export(
     format: str = "saved_model",
     preset: str | None = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place")] = False,
     version: int | None = None,
     max_tile: int | None = None,
     probability_png: Annotated[bool, typer.Option("--probability-png")] = False,
@@ -38,6 +39,7 @@ def export(
         format: saved_model, tflite, onnx, openvino or web.
         preset: A trained model of the package in place of RUN: nuclei.
         overwrite: Replace what is there.
+        in_place: Write network.onnx into RUN, with which predict needs no TensorFlow (onnx).
         version: Version (saved_model); else the next one.
         max_tile: Largest tile in pixels (saved_model).
         probability_png: Also answer probabilities (saved_model).
@@ -52,13 +54,16 @@ def export(
         raise ValueError(f"--format must be one of {', '.join(FORMATS)}. Received: {format}")
     if (run is None) == (preset is None):
         raise ValueError(f"give a run folder or --preset. Received: RUN={run}, --preset {preset}")
-    if out is None:
-        raise ValueError("--out is needed: where to write")
+    if (out is None) != in_place or (in_place and format != "onnx"):
+        needed = "--in-place goes with --format onnx and without --out"
+        raise ValueError(needed if in_place else "--out is needed: where to write")
     from keras_unet import export as formats
+    from keras_unet.inference.presets import read_preset
     from keras_unet.inference.segmenter import Segmenter
 
     write = getattr(formats, format)
     options = {
+        "in_place": in_place or None,
         "version": version,
         "max_tile": max_tile,
         "probability_png": probability_png or None,
@@ -74,7 +79,12 @@ def export(
     if strange:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
         raise ValueError(f"--format {format} has no {names}")
-    segmenter = Segmenter.from_preset(preset) if preset else Segmenter.load(str(run))
+    if preset:
+        segmenter = Segmenter.from_preset(preset, "keras")
+    else:
+        segmenter = Segmenter.load(str(run), "keras")
+    if in_place:
+        out = read_preset(preset).folder if preset else run
     if quantization == "none":
         given["quantization"] = None
     if samples:

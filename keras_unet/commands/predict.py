@@ -36,6 +36,7 @@ def predict(
     max_tile: Annotated[int | None, typer.Option(min=1)] = None,
     margin: Annotated[str | None, typer.Option(metavar="PX|full")] = None,
     precision: Annotated[str | None, one_of(*PRECISIONS)] = None,
+    engine: Annotated[str, one_of("auto", "keras", "openvino", "onnx", "tflite")] = "auto",
     axes: Annotated[str | None, typer.Option(metavar="LETTERS")] = None,
     channel: Annotated[str | None, typer.Option(metavar="A,B,...")] = None,
     channels: Annotated[str | None, one_of("1", "3")] = None,
@@ -54,6 +55,7 @@ def predict(
         max_tile: Largest input tile in pixels.
         margin: Pixels mirrored around an image: fewer are quicker; else as the model says.
         precision: What the network computes in; auto: bfloat16 where the CPU has it.
+        engine: What runs the network; auto: the first installed that has its file.
         axes: Names of the axes of TIFFs in order, of T, Z, C, Y, X, such as YXC; else as they say.
         channel: Numbers, from 1 on, or names of the channels to read; else as in training.
         channels: Turn images to grey (1) or RGB (3), after --channel; else as in training.
@@ -71,7 +73,7 @@ def predict(
             f"predict needs a run folder and images, or --preset and images. Received: {paths[0]}"
         )
     rows = predict_files(
-        partial(Segmenter.from_preset, preset) if preset else paths[0],
+        partial(Segmenter.from_preset, preset, engine) if preset else paths[0],
         images,
         out,
         probabilities=probabilities,
@@ -80,6 +82,7 @@ def predict(
         max_tile=max_tile,
         margin=pixels_or_word(margin),
         precision=precision,
+        engine=engine,
         axes=axes,
         channel=channel_of_option(channel),
         channels=None if channels is None else int(channels),

@@ -83,6 +83,7 @@ def evaluate(
     max_tile: int | None = None,
     margin: int | str | None = None,
     precision: str | None = None,
+    engine: str = "auto",
     on_found: OnFound | None = None,
 ) -> dict[str, Any]:
     """Scores a model, or predictions in files, on annotated images.
@@ -107,6 +108,7 @@ def evaluate(
         margin: Mirrored pixels around an image instead of the run's, or `"full"`; see `Segmenter`.
             Defaults to None.
         precision: "float32", "bfloat16" or "auto", see `Segmenter`. Defaults to None, "float32".
+        engine: What runs the network of a folder or file, see `Segmenter.load`. Defaults to "auto".
         on_found: Called with the samples and with what was found in them, such as
             `report.write_error_pictures` with a folder. Defaults to None.
 
@@ -119,10 +121,11 @@ def evaluate(
         ValueError: If an option, a measure or a prediction does not fit; the message names it.
     """
     given = data if isinstance(data, DataSet) else SampleSet(list(data))
+    choices = {"tta": tta, "max_tile": max_tile, "margin": margin, "precision": precision}
     note = segmenter = None
     if isinstance(source, Segmenter) or _is_run(Path(source)):
         _refuse(source, predictions=predictions, threshold=threshold, membrane=membrane)
-        segmenter = opened(source, tta=tta, max_tile=max_tile, margin=margin, precision=precision)
+        segmenter = opened(source, engine, **choices)
         given, note = _read_for(segmenter, given)
     samples, chosen = given.samples, _choose(measures, given)
     isbi = isbi or chosen == "isbi"
@@ -137,7 +140,7 @@ def evaluate(
     if segmenter is not None:
         results = _predict(segmenter, samples)
     elif not isinstance(source, Segmenter):
-        _refuse(source, tta=tta, max_tile=max_tile, margin=margin, precision=precision)
+        _refuse(source, **choices, engine=engine)
         results = read_predictions(
             source,
             samples,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from keras_unet.inference import storage
+from keras_unet.inference import network_file, presets, storage
 from keras_unet.inference.engines.base import Engine
 from keras_unet.inference.engines.opening import is_exported, open_exported
 
@@ -55,14 +56,30 @@ def stored(path: str | os.PathLike, engine: str = "auto", num_threads: int | Non
     file = Path(path)
     if is_exported(file):
         network, config = open_exported(file, engine, num_threads)
-        return Stored(network, config, file.with_suffix(".json"), DESCRIBED)
-    if engine not in ("auto", "keras"):
-        raise ValueError(
-            f"a run folder is run by Keras; for engine={engine!r} load an exported file. "
-            f"Received: path={str(path)!r}, engine={engine!r}"
-        )
-    model, config = storage.load_run(file)
+        more = [name for name in network_file.OPTIONS if name in config]
+        return Stored(network, config, file.with_suffix(".json"), (*DESCRIBED, *more))
+    config = storage.read_config(file)
+    load = partial(storage.load_model, file, config)
+    folder = network_file.Folder(file, file / storage.MODEL_NAME, load, str(path))
+    model = network_file.network_of(folder, engine, num_threads) or load()
     return Stored(model, config, file / storage.CONFIG_NAME)
+
+
+def stored_preset(name: str | os.PathLike, engine: str = "auto") -> Stored:
+    """Reads a preset.
+
+    Args:
+        name: One of `presets()`, or a folder that `save_preset` has written.
+        engine: "auto", or the name of the engine that is to run the network.
+
+    Returns:
+        A `Stored`.
+    """
+    preset = presets.read_preset(name)
+    argument = f"--preset {name}"
+    folder = network_file.Folder(preset.folder, preset.weights, preset.load, argument)
+    model = network_file.network_of(folder, engine) or preset.load()
+    return Stored(model, preset.config, name)
 
 
 def made(

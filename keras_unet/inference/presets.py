@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from keras_unet._arguments import did_you_mean
 from keras_unet.errors import UsageError, one_line
+from keras_unet.files.checksum import sha256
 from keras_unet.files.plain_data import read_plain
 from keras_unet.inference.storage import versions, with_margin
 from keras_unet.inference.stored_weights import no_larger_than
@@ -64,52 +64,90 @@ def save_preset(
         "card": card,
         "model": {"name": registry.name_of(model), "arguments": arguments},
         "segmenter": segmenter_config,
-        "weights_sha256": _sha256(file),
+        "weights_sha256": sha256(file),
         "versions": versions(),
     }
     (folder / CONFIG_NAME).write_text(json.dumps(preset, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
-def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
-    """Reads a preset.
+class Preset(NamedTuple):
+    """A preset that was looked up; its network is not made yet.
+
+    Attributes:
+        folder: Its folder.
+        config: The segmenter's config.
+        network: Name and arguments of the architecture.
+        weights_sha256: What the file of weights must have.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    network: dict[str, Any]
+    weights_sha256: str
+
+    @property
+    def weights(self) -> Path:
+        """The file with the weights."""
+        return self.folder / WEIGHTS_NAME
+
+    def load(self) -> keras.Model:
+        """The model with float32 weights.
+
+        Raises:
+            ValueError: If a file is missing or damaged.
+        """
+        from keras_unet.models import registry
+
+        file = self.folder / CONFIG_NAME
+        try:
+            architecture = registry.get(self.network["name"])
+            arguments = dict(self.network["arguments"])
+        except Exception as error:  # a damage can be of any kind
+            raise _damaged(file, error) from error
+        if not self.weights.is_file():
+            raise _damaged(self.weights, "it is missing")
+        if sha256(self.weights) != self.weights_sha256:
+            raise _damaged(self.weights, f"its SHA-256 is not the one in {CONFIG_NAME}")
+        try:
+            with no_larger_than(self.weights):
+                model = architecture.from_config(arguments)
+        except Exception as error:
+            raise _damaged(file, error) from error
+        try:
+            with np.load(self.weights) as arrays:
+                model.set_weights([arrays[key].astype(np.float32) for key in arrays.files])
+        except Exception as error:
+            raise _damaged(self.weights, error) from error
+        return model
+
+
+def read_preset(name: str | os.PathLike) -> Preset:
+    """Looks up a preset.
 
     Args:
         name: One of `presets()`, or a folder that `save_preset` has written.
 
     Returns:
-        The model with float32 weights, and the segmenter's config.
+        A `Preset`.
 
     Raises:
-        ValueError: If there is no such preset, or a file is missing or damaged.
+        ValueError: If there is no such preset, or its description is damaged.
     """
-    from keras_unet.models import registry
-
     folder = _find(name)
     file = folder / CONFIG_NAME
     try:
         preset = read_plain(file)
-        architecture = registry.get(preset["model"]["name"])
-        arguments = dict(preset["model"]["arguments"])
-        config, expected = with_margin(preset["segmenter"]), preset["weights_sha256"]
+        config, network = with_margin(preset["segmenter"]), dict(preset["model"])
+        return Preset(folder, config, network, str(preset["weights_sha256"]))
     except Exception as error:  # a damage can be of any kind
         raise _damaged(file, error.__cause__ or error) from error
-    weights = folder / WEIGHTS_NAME
-    if not weights.is_file():
-        raise _damaged(weights, "it is missing")
-    if _sha256(weights) != expected:
-        raise _damaged(weights, f"its SHA-256 is not the one in {CONFIG_NAME}")
-    try:
-        with no_larger_than(weights):
-            model = architecture.from_config(arguments)
-    except Exception as error:
-        raise _damaged(file, error) from error
-    try:
-        with np.load(weights) as arrays:
-            model.set_weights([arrays[key].astype(np.float32) for key in arrays.files])
-    except Exception as error:
-        raise _damaged(weights, error) from error
-    return model, config
+
+
+def load_preset(name: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
+    """The model of a preset with float32 weights, and the segmenter's config; see `read_preset`."""
+    preset = read_preset(name)
+    return preset.load(), preset.config
 
 
 def _find(name: str | os.PathLike) -> Path:
@@ -129,7 +167,3 @@ def _damaged(file: Path, reason: str | BaseException) -> ValueError:
     if isinstance(reason, BaseException):
         reason = f"{type(reason).__name__}: {one_line(str(reason))[:300]}"
     return ValueError(f"{file} is damaged ({reason}); install the package again")
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

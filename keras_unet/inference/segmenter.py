@@ -14,9 +14,9 @@ from keras_unet import targets
 from keras_unet._arguments import did_you_mean
 from keras_unet.data import resolution as grids
 from keras_unet.geometry.base import Geometry
-from keras_unet.inference import presets, storage
+from keras_unet.inference import storage
 from keras_unet.inference.engines.base import Engine, geometry_of
-from keras_unet.inference.loading import OPTIONS, made, stored
+from keras_unet.inference.loading import OPTIONS, made, stored, stored_preset
 from keras_unet.inference.memory import DEFAULT_LIMIT
 from keras_unet.inference.plain_values import plain_margin, plain_names, plain_reading, plain_tile
 from keras_unet.inference.precision import in_precision
@@ -298,10 +298,11 @@ class Segmenter(TileRunner):
 
         Args:
             path: A run folder; or a `.tflite`, `.onnx` or `.xml` file with the `.json` file beside
-                it, which needs neither Keras nor TensorFlow.
-            engine: What runs the network: "keras", "tflite", "onnx" or "openvino". Defaults to
-                "auto", what the path is for.
-            num_threads: Threads of an exported file's engine. Defaults to None, its own choice.
+                it. Files, and folders with a network file (`export.onnx(..., in_place=True)`), need
+                neither Keras nor TensorFlow.
+            engine: What runs the network: "openvino", "onnx", "tflite" or "keras". Defaults to
+                "auto": the first of them that is installed and has its file.
+            num_threads: Threads of a file's engine. Defaults to None, its own choice.
 
         Returns:
             A `Segmenter`.
@@ -316,17 +317,18 @@ class Segmenter(TileRunner):
         return made(cls, *stored(path, engine, num_threads))
 
     @classmethod
-    def from_preset(cls, name: str | os.PathLike) -> Segmenter:
+    def from_preset(cls, name: str | os.PathLike, engine: str = "auto") -> Segmenter:
         """Makes a trained segmenter that comes with the package.
 
         Args:
             name: One of `keras_unet.presets()`, such as `"nuclei"` (grey or RGB); or a folder that
                 `inference.presets.save_preset` has written.
+            engine: What runs the network, as for `load`. Defaults to "auto".
 
         Raises:
             ValueError: If there is no such preset, or a file of it is missing or damaged.
         """
-        return made(cls, *presets.load_preset(name), name)
+        return made(cls, *stored_preset(name, engine))
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the network, as plain values."""

@@ -75,16 +75,32 @@ def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
     Raises:
         ValueError: If a file is missing, damaged or of a newer format; the message names it.
     """
-    import keras
-
     folder = Path(path)
     config = read_config(folder)
+    return load_model(folder, config), config
+
+
+def load_model(folder: Path, config: Mapping[str, Any]) -> keras.Model:
+    """Reads the model alone.
+
+    Args:
+        folder: Folder that `save_run` has written.
+        config: What `read_config` gives.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        ValueError: If the file is missing or damaged; the message names it.
+    """
+    import keras
+
     file = folder / MODEL_NAME
     if not file.is_file():
         raise ValueError(f"{file} is missing; copy the whole folder, or save the segmenter again")
     try:
         with no_larger_than(file):
-            model = keras.models.load_model(file, compile=False)
+            return keras.models.load_model(file, compile=False)
     except Exception as error:
         cause = one_line(str(error))[:300]
         raise UsageError(
@@ -95,7 +111,6 @@ def load_run(path: str | os.PathLike) -> tuple[keras.Model, dict[str, Any]]:
             "if it is damaged, copy or train it again; a network with layers of your own can only "
             "be loaded in Python, where they are registered",
         ) from error
-    return model, config
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -75,17 +75,12 @@ class TileRunner:
 
     @property
     def model(self) -> keras.Model:
-        """The Keras model.
+        """The Keras model, loaded where the network is run from a file beside it.
 
         Raises:
             ValueError: If the segmenter runs an exported file.
         """
-        if not hasattr(self.engine, "model"):
-            raise ValueError(
-                "an exported file holds no Keras model; load the run folder that it was exported "
-                f"from. Received: engine {self.engine.name!r}"
-            )
-        return self.engine.model
+        return self.engine.keras_model()
 
     @property
     def gives(self) -> str:

@@ -65,6 +65,7 @@ def predict_files(
     max_tile: int | None = None,
     margin: int | str | None = None,
     precision: str | None = None,
+    engine: str = "auto",
     axes: str | None = None,
     channel: Channel = None,
     channels: int | None = None,
@@ -96,6 +97,7 @@ def predict_files(
         margin: Mirrored pixels around the image instead of the run's, or `"full"`; see `Segmenter`.
             Defaults to None.
         precision: "float32", "bfloat16" or "auto", see `Segmenter`. Defaults to None, "float32".
+        engine: What runs the network of a folder or file, see `Segmenter.load`. Defaults to "auto".
         axes: See `data.read_image`. Defaults to None.
         channel: See `data.read_image`. Defaults to None, as in training.
         channels: See `data.read_image`. Defaults to None, as in training.
@@ -117,7 +119,8 @@ def predict_files(
     out = Path(out)
     files = find_images([images] if isinstance(images, (str, Path)) else images, out)
     with folder_lock(out) as lock:
-        segmenter = opened(run, tta=tta, max_tile=max_tile, margin=margin, precision=precision)
+        choices = {"tta": tta, "max_tile": max_tile, "margin": margin, "precision": precision}
+        segmenter = opened(run, engine, **choices)
         reading = {**segmenter.reading_for(channel, channels), "axes": axes}
         _check_channels(segmenter, reading["channels"])
         roles = {"classes", "instances"}
@@ -133,12 +136,13 @@ def predict_files(
 
 def _options(segmenter: Segmenter, reading: dict[str, Any]) -> dict[str, Any]:
     """What changes results besides the model, each in one form."""
-    precision = segmenter.engine.precision
+    precision, engine = segmenter.engine.precision, segmenter.engine.name
     return {
         "tta": segmenter.tta,
         "max_tile": segmenter.max_tile,
         "margin": segmenter.margin,
         "precision": None if precision == "float32" else precision,
+        "engine": None if engine == "keras" else engine,
         "axes": reading["axes"],
         "channel": channel_of_option(option_of_channel(reading["channel"])),
         "channels": reading["channels"],

@@ -14,7 +14,7 @@ from keras_unet.training.recipe import Recipe
 
 RESUME = ("auto", True, False)
 _FOLDERS = ("checkpoint", "tensorboard")
-_FILES = ("log.csv", "model.keras", "segmenter.json")
+_FILES = ("log.csv", "model.keras", "segmenter.json", "network.onnx", "network.json")
 
 
 def open_run(

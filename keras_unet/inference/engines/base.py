@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_unet.errors import UsageError
 from keras_unet.geometry.base import Geometry
 
+if TYPE_CHECKING:
+    import keras
+
 
 class Engine(ABC):
     """A network as a function from normalized tiles to what its last layer gives.
 
     Attributes:
+        name: Name in `Segmenter.load(engine=...)`.
         input_shape: `(*spatial, C)` of a tile, None where any size (or number) is taken.
         num_outputs: Channels of the result.
         gives: What the result is: "logits", "probabilities" or (one channel of) "classes".
         files: The files that hold the network, if any.
         compiles_sizes: Whether each new size of a tile has to be compiled, so that few are better.
         precision: In what it computes: "float32" or "bfloat16".
+        precisions: What `in_precision` takes.
+        memory: Bytes of activations for a tile of a shape, `{"tile_shape": ..., "bytes": ...}`, by
+            which those of others are estimated; None where nobody knows.
     """
 
-    name: ClassVar[str]
-    """Name in `Segmenter.load(engine=...)`."""
-    precisions: ClassVar[tuple[str, ...]] = ("float32",)
-    """What `in_precision` takes."""
-
+    name: str
     input_shape: tuple[int | None, ...]
     num_outputs: int
     gives: str = "logits"
     files: tuple[Path, ...] = ()
     compiles_sizes: bool = False
     precision: str = "float32"
+    precisions: tuple[str, ...] = ("float32",)
+    memory: Mapping[str, Any] | None = None
 
     @abstractmethod
     def __call__(self, batch: np.ndarray) -> np.ndarray:
@@ -75,7 +81,21 @@ class Engine(ABC):
 
     def estimate_memory(self, tile_shape: Sequence[int]) -> int | None:
         """Bytes of activations for one tile; None where nobody knows."""
-        return None
+        if self.memory is None:
+            return None
+        share = math.prod(tile_shape) / math.prod(self.memory["tile_shape"])
+        return math.ceil(self.memory["bytes"] * share)
+
+    def keras_model(self) -> keras.Model:
+        """The Keras model that is run, or that the file was made from.
+
+        Raises:
+            ValueError: If nobody knows where that is.
+        """
+        raise ValueError(
+            "an exported file holds no Keras model; load the run folder that it was exported "
+            f"from. Received: engine {self.name!r}"
+        )
 
 
 def geometry_of(network: Any, geometry: Geometry | None) -> Geometry:

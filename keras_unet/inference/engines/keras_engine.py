@@ -73,6 +73,10 @@ class KerasEngine(Engine):
                 self._is_free = False
         return self._traced(shape)
 
+    def keras_model(self) -> keras.Model:
+        """The model."""
+        return self.model
+
     def content(self) -> Iterator[bytes]:
         """The weights, in their order."""
         for weight in self.model.get_weights():

@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from keras_unet.errors import UsageError
 from keras_unet.inference.description import read_description
 from keras_unet.inference.engines.base import Engine
 
-FILES = {
-    ".tflite": ("tflite", "keras_unet.inference.engines.tflite_engine", "TFLiteEngine"),
-    ".onnx": ("onnx", "keras_unet.inference.engines.onnx_engine", "OnnxEngine"),
-    ".xml": ("openvino", "keras_unet.inference.engines.openvino_engine", "OpenVinoEngine"),
+
+class FileEngine(NamedTuple):
+    """How an engine of files is found.
+
+    Attributes:
+        module: Its module here, which does not import Keras.
+        name: Its class.
+        package: What it needs.
+        endings: Endings of the files that it runs.
+    """
+
+    module: str
+    name: str
+    package: str
+    endings: tuple[str, ...]
+
+
+ENGINES = {
+    "openvino": FileEngine("openvino_engine", "OpenVinoEngine", "openvino", (".xml", ".onnx")),
+    "onnx": FileEngine("onnx_engine", "OnnxEngine", "onnxruntime", (".onnx",)),
+    "tflite": FileEngine("tflite_engine", "TFLiteEngine", "ai_edge_litert", (".tflite",)),
 }
-"""Ending of a file -> name, module and class of its engine; none of them imports Keras."""
+"""Engines of files by name, in the order in which "auto" takes what is installed."""
 NEEDED = ("output", "rank", "channels", "geometry", "normalization", "target", "class_names")
 """What a description must hold."""
 
 
 def is_exported(path: Path) -> bool:
     """Whether the path ends like an exported file."""
-    return path.suffix in FILES and not path.is_dir()
+    return any(takes(name, path) for name in ENGINES) and not path.is_dir()
+
+
+def takes(engine: str, file: Path) -> bool:
+    """Whether an engine runs files that end so."""
+    return file.suffix in ENGINES[engine].endings
+
+
+def installed(file: Path) -> list[str]:
+    """The engines that run such a file and whose package is installed, the first one first."""
+    names = [name for name in ENGINES if takes(name, file)]
+    return [name for name in names if importlib.util.find_spec(ENGINES[name].package)]
 
 
 def open_exported(
@@ -31,7 +61,8 @@ def open_exported(
 
     Args:
         file: A `.tflite`, `.onnx` or `.xml` file with the `.json` file that describes it.
-        engine: "auto", or the name of the engine that is expected. Defaults to "auto".
+        engine: "auto", or the name of the engine. Defaults to "auto": the first of `ENGINES` that
+            runs such a file and is installed.
         num_threads: Threads of the engine. Defaults to None, its own choice.
 
     Returns:
@@ -41,11 +72,15 @@ def open_exported(
         ImportError: If the engine's package is not installed.
         ValueError: If a file is missing or damaged, or belongs to another engine.
     """
-    name, module, cls = FILES[file.suffix]
-    if engine not in ("auto", name):
-        raise ValueError(
-            f"{file.name} is run by engine={name!r}, or 'auto'. Received: engine={engine!r}"
+    names = [name for name in ENGINES if takes(name, file)]
+    if engine not in ("auto", *names):
+        raise UsageError(
+            f"{file.name} is run by the engine {' or '.join(map(repr, names))}, not {engine!r}",
+            "leave engine away",
+            "leave --engine away",
         )
+    if engine == "auto":
+        engine = (installed(file) or names[-1:])[0]
     description = read_description(file)
     missing = [key for key in NEEDED if key not in description]
     if missing:
@@ -53,5 +88,8 @@ def open_exported(
             f"{file.with_suffix('.json')} does not describe a network: it lacks "
             f"{', '.join(missing)}; export it again"
         )
-    engine_class = getattr(importlib.import_module(module), cls)
-    return engine_class(file, description, num_threads), description
+    found = ENGINES[engine]
+    module = importlib.import_module(f"keras_unet.inference.engines.{found.module}")
+    opened = getattr(module, found.name)(file, description, num_threads)
+    opened.memory = description.get("memory")
+    return opened, description

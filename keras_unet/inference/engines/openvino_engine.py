@@ -18,10 +18,10 @@ HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoEngine(Engine):
-    """A `.xml` file of `export.openvino` with its `.bin`, on the CPU.
+    """A `.xml` file of `export.openvino` with its `.bin`, or an `.onnx` file, on the CPU.
 
     Args:
-        file: The `.xml` file.
+        file: The file.
         description: What the `.json` file beside it holds.
         num_threads: Threads. Defaults to None, OpenVINO's own choice.
         precision: "float32" or "bfloat16". Defaults to "float32".
@@ -44,7 +44,8 @@ class OpenVinoEngine(Engine):
         self.precision = precision
         self._again = partial(OpenVinoEngine, file, description, num_threads)
         openvino = import_extra("openvino", str(file), "'keras-unet-bio[interchange]'")
-        if not file.with_suffix(".bin").is_file():
+        parts = [file] if file.suffix == ".onnx" else [file, file.with_suffix(".bin")]
+        if not parts[-1].is_file():
             raise ValueError(f"{file.with_suffix('.bin')} is missing; copy it beside {file}")
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
         if num_threads is not None:
@@ -55,11 +56,18 @@ class OpenVinoEngine(Engine):
             raise ValueError(
                 f"{file} is no OpenVINO network or damaged ({error}); export it again"
             ) from error
-        self.files = (file, file.with_suffix(".bin"))
+        self.files = tuple(parts)
         self.gives = description["output"]
         sizes = [_size(dim) for dim in self._network.input(0).partial_shape][1:]
         self.input_shape = (*sizes[:-1], description["channels"])
-        self.num_outputs = self._network.output(0).partial_shape[-1].get_length()
+        # Of some ONNX files OpenVINO itself does not tell it.
+        channels = description.get("num_outputs", self._network.output(0).partial_shape[-1])
+        if (told := _size(channels)) is None:
+            raise ValueError(
+                f"OpenVINO does not know the channels of the output of {file}; export it again, or "
+                "choose the engine 'onnx'"
+            )
+        self.num_outputs = told
 
     def in_precision(self, precision: str) -> OpenVinoEngine:
         """The same file, compiled for another precision."""
@@ -75,4 +83,6 @@ class OpenVinoEngine(Engine):
 
 
 def _size(dimension: Any) -> int | None:
+    if isinstance(dimension, int):
+        return dimension
     return None if dimension.is_dynamic else int(dimension.get_length())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unet.objects.runs import ranks
+from keras_unet.objects.runs import ranks, runs
 
 
 def as_instances(instances: Any, name: str = "instances") -> np.ndarray:
@@ -72,15 +72,21 @@ def remove_small(instances: np.ndarray, min_size: int) -> np.ndarray:
                [0, 0, 0, 2],
                [2, 2, 2, 2]], dtype=int32)
     """
-    return drop_small(dense_ids(instances)[0], min_size)
+    return drop_small(relabel(instances), min_size)
 
 
 def drop_small(dense: np.ndarray, min_size: int) -> np.ndarray:
-    """`remove_small` of ids that are numbered without holes."""
-    keep = np.bincount(dense.ravel(), minlength=1) >= min_size
+    """`remove_small` of ids that are numbered without holes; the same array if all may stay."""
+    if min_size <= 1:
+        return dense
+    starts, lengths = runs(dense)
+    labels = dense.ravel()[starts]
+    keep = np.bincount(labels, lengths, minlength=1) >= min_size
     keep[0] = False
+    if keep[1:].all():
+        return dense
     new = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return new[dense]
+    return np.repeat(new[labels], lengths).reshape(dense.shape)
 
 
 def relabel(instances: np.ndarray) -> np.ndarray:

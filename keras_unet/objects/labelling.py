@@ -37,7 +37,7 @@ def connected_components(mask: np.ndarray, connectivity: int = 1, min_size: int 
     mask = np.asarray(mask)
     instances = np.empty(mask.shape, np.int32)
     ndimage.label(mask, neighbourhood(mask.ndim, connectivity), output=instances)
-    return drop_small(instances, min_size) if min_size > 1 else instances
+    return drop_small(instances, min_size)
 
 
 def neighbourhood(rank: int, connectivity: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-// Meyer's flooding, step by step as `keras_unet.targets.labelling.watershed_from_seeds` does it.
+// Meyer's flooding, step by step as `keras_unet.objects.watershed_from_seeds` does it.
 import { neighbourhood } from "./arrays.js";
 
 /** Every pixel of the mask goes to the seed whose water reaches it first; changes `ids`. */

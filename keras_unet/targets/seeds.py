@@ -12,7 +12,7 @@ from keras_unet._arguments import check_one_of
 from keras_unet.objects.distance import two_nearest_squares
 from keras_unet.objects.instance_maps import as_instances, check_spacing, dense_ids, drop_small
 from keras_unet.objects.labelling import check_components, connected_components
-from keras_unet.objects.watershed import watershed_from_seeds
+from keras_unet.objects.watershed import flood_parts
 from keras_unet.targets.activations import cast, sigmoid
 from keras_unet.targets.base import Decoded, Target, check_channels
 
@@ -234,13 +234,6 @@ class SeedTarget(Target):
         deep = cells & (depth > self.seed_threshold)
         seeds = connected_components(deep, self.connectivity, self.min_seed_size)
         parts = connected_components(cells, self.connectivity)
-        seeded = np.zeros(int(parts.max(initial=0)) + 1, bool)
-        seeded[parts[seeds > 0]] = True
-        alone = ~seeded
-        alone[0] = False
-        number = np.where(alone, np.cumsum(alone) + seeds.max(initial=0), 0).astype(np.int32)
-        seeds += number[parts]  # where seeds are 0
-        instances = watershed_from_seeds(-depth, seeds, cells, self.connectivity)
-        if self.min_size > 1:  # numbers have no holes yet
-            instances = drop_small(instances, self.min_size)
+        instances = flood_parts(-depth, seeds, parts, self.connectivity, unseeded=True)
+        instances = drop_small(instances, self.min_size)  # numbers have no holes yet
         return Decoded((instances > 0).astype(np.int32), instances)

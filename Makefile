@@ -1,6 +1,6 @@
 # `make` is what a change must pass; it needs nothing. The others take the active environment:
 # pip install -r requirements.txt -r requirements-test.txt -e .
-.PHONY: all check test docs
+.PHONY: all check test coverage docs
 
 all:
 	.ci/run
@@ -12,6 +12,9 @@ check: # lint, format, types: seconds
 
 test:
 	pytest -q -n 2
+
+coverage: # 95 % of the lines at least
+	pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 docs: # every example of README, of docs/ and of the docstrings runs (tests/test_docs.py)
 	pytest -q tests/test_docs.py

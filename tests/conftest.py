@@ -32,8 +32,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--cases 3`: of the cases of one test no more than these, spread evenly."""
+    parser.addoption("--cases", type=int, help="cases of each test, all if not given")
+
+
+def few_of_each(items: list[pytest.Item], cases: int) -> list[pytest.Item]:
+    """Evenly spread cases of every test, the first and the last; each class of a tester is one."""
+    of_test: dict[tuple[str, ...], list[pytest.Item]] = {}
+    for item in items:
+        name = item.nodeid.partition("[")[0].split("::")
+        of_test.setdefault((name[0], name[-1]), []).append(item)
+    kept = set()
+    for all_cases in of_test.values():
+        most = min(cases, len(all_cases))
+        for index in range(most):
+            kept.add(all_cases[round(index * (len(all_cases) - 1) / max(most - 1, 1))].nodeid)
+    return [item for item in items if item.nodeid in kept]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest file first, so that no worker waits for it; no POSIX signals on Windows."""
+    if cases := config.getoption("--cases"):
+        items[:] = few_of_each(items, cases)
     items.sort(key=lambda item: item.path.name != "test_backends.py")
     if sys.platform == "win32":
         for item in items:

@@ -28,7 +28,14 @@ OPTIONS = {
 """One of each kind is trained; that the other rows can be is tested below, by their recipes."""
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+QUICK = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in ("story", "volumes") else [])
+    for name in SCRIPTS
+]
+"""The others train the same way; parts of these two are tested below."""
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_quick(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     script = importlib.import_module(name)
@@ -63,6 +70,7 @@ def test_every_row_of_the_story_is_a_recipe(monkeypatch):
         assert recipe.override(changes).model["name"] == name, row
 
 
+@pytest.mark.slow
 def test_border_weights_are_ablated(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     script = importlib.import_module("reproduce_cell_tracking")

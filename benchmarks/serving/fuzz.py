@@ -111,7 +111,7 @@ def _noise(model: str, chosen: random.Random) -> Malformed:
 
 
 def _packed(model: str, chosen: random.Random) -> Malformed:
-    body = gzip.compress(_valid(chosen) + b" " * 10_000)
+    body = gzip.compress(_valid(chosen) + b" " * 10_000, mtime=0)
     broken = body[: chosen.randrange(1, len(body))] + chosen.randbytes(5)
     return Malformed(_predict(model), broken, {"Content-Encoding": "gzip"})
 

@@ -12,6 +12,10 @@ from keras_unet.export.to_saved_model import saved_model
 from keras_unet.export.to_tflite import tflite
 
 IMAGE = picture(37, 50)
+MODELS = [
+    pytest.param(name, marks=[pytest.mark.slow] if name == "res_unet_a" else []) for name in SMALL
+]
+"""One compiles for a minute; in quick runs its TFLite model is enough."""
 
 
 @pytest.fixture(scope="module", params=SMALL)
@@ -30,6 +34,7 @@ def segmenter(request):
     return ku.Segmenter(model)
 
 
+@pytest.mark.parametrize("segmenter", MODELS, indirect=True)
 def test_saved_model(segmenter, tmp_path):
     folder = saved_model(segmenter, tmp_path / "cells", warmup_sizes=[])
     run = tf.saved_model.load(str(folder)).signatures["serving_default"]

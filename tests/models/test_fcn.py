@@ -80,7 +80,10 @@ def test_margin(variant):
     )
 
 
-@pytest.mark.parametrize("shape", [(None, None, 1), (None, 1), (None, None, None, 1)])
+VOLUME = pytest.param((None, None, None, 1), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("shape", [(None, None, 1), (None, 1), VOLUME])
 def test_learned_kernels_start_bilinear(shape):
     arguments = {"filters": 1, "units": 2, "score_initializer": "he_normal", "num_classes": 3}
     fixed = FCN(shape, variant="16s", **arguments)

@@ -30,8 +30,11 @@ def lock(tmp_path):
 @pytest.mark.parametrize(
     ("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", KeyboardInterrupt)]
 )
-def test_a_signal_waits_for_the_check(name, code):
+def test_a_signal_waits_for_the_check(name, code, request):
     number = getattr(signal, name)
+    if signal.getsignal(number) == signal.SIG_IGN:  # as where tests run behind
+        ignored = signal.signal(number, signal.SIG_DFL)
+        request.addfinalizer(lambda: signal.signal(number, ignored))
     before = [signal.getsignal(getattr(signal, one)) for one in STOPS]
     with StopSignals() as signals:
         signals.check()

@@ -80,6 +80,27 @@ def test_every_engine_gives_keras_s_logits_and_instances(name, written, segmente
     assert found.count == expected.count > 1
 
 
+AFTER_OPENVINO = """
+import faulthandler, signal, sys
+import keras_unet as ku
+
+faulthandler.enable()
+caught = []
+signal.signal(signal.SIGTERM, lambda *_: caught.append(1))
+networks = [ku.Segmenter.from_preset("nuclei", engine="openvino") for _ in range(2)]
+del networks[0]
+del networks
+signal.raise_signal(signal.SIGTERM)
+sys.exit(caught != [1])
+"""
+
+
+@pytest.mark.posix
+def test_signals_arrive_after_openvino():
+    """Its CPU plugin leaves a dangling stack for signals in the thread that drops networks."""
+    subprocess.run([sys.executable, "-c", AFTER_OPENVINO], check=True, timeout=120)
+
+
 def test_auto_takes_the_first_that_is_installed(written, monkeypatch):
     for missing, name in ((None, "openvino"), ("openvino", "onnx"), ("onnxruntime", "keras")):
         if missing:

@@ -1,8 +1,19 @@
-"""An OpenVINO network, run by OpenVINO."""
+"""An OpenVINO network, run by OpenVINO.
+
+OpenVINO's CPU plugin gives the thread that compiles a network a stack of its own for signals, and
+takes it away with the network: it puts back the one before, which is gone if networks are dropped
+in another order than last in, first out. The next signal of that thread (Ctrl-C, the end of a
+batch job) is then a crash. So networks are compiled and dropped in a thread that gets no signals.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import weakref
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +26,28 @@ from keras_unet.inference.precision import warn_of_slowness
 
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
 """OpenVINO's names; left to itself it takes bfloat16 where the CPU has it."""
+
+
+def _without_signals() -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _start_thread() -> None:
+    """A new thread for networks; a forked process has none of its parent's."""
+    global _thread
+    _thread = ThreadPoolExecutor(1, "openvino", initializer=_without_signals)
+
+
+_thread: ThreadPoolExecutor
+_start_thread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_thread)
+
+
+def _drop(held: list[Any]) -> None:
+    with contextlib.suppress(RuntimeError):  # the program ends, and the thread has
+        _thread.submit(held.clear)
 
 
 class OpenVinoEngine(Engine):
@@ -51,11 +84,12 @@ class OpenVinoEngine(Engine):
         if num_threads is not None:
             options["INFERENCE_NUM_THREADS"] = num_threads
         try:
-            self._network = openvino.Core().compile_model(str(file), "CPU", options)
+            self._held = _thread.submit(_compiled, openvino, file, options).result()
         except RuntimeError as error:
             raise ValueError(
                 f"{file} is no OpenVINO network or damaged ({error}); export it again"
             ) from error
+        weakref.finalize(self, _drop, self._held).atexit = False
         self.files = tuple(parts)
         self.gives = description["output"]
         sizes = [_size(dim) for dim in self._network.input(0).partial_shape][1:]
@@ -69,6 +103,10 @@ class OpenVinoEngine(Engine):
             )
         self.num_outputs = told
 
+    @property
+    def _network(self) -> Any:
+        return self._held[0]
+
     def in_precision(self, precision: str) -> OpenVinoEngine:
         """The same file, compiled for another precision."""
         if precision == self.precision:
@@ -80,6 +118,11 @@ class OpenVinoEngine(Engine):
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Runs a batch."""
         return np.array(self._network(batch)[0], np.float32)  # a copy: the memory is used again
+
+
+def _compiled(openvino: Any, file: Path, options: Mapping[str, Any]) -> list[Any]:
+    """A list that holds the network, and nothing else does."""
+    return [openvino.Core().compile_model(str(file), "CPU", options)]
 
 
 def _size(dimension: Any) -> int | None:

@@ -1,5 +1,6 @@
 """Compiled code is kept outside of the package, and nowhere where nothing can be written."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 import keras_unet
 
@@ -60,3 +62,26 @@ def test_it_works_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").touch()  # a folder cannot be made below a file, for root neither
     run(tmp_path, XDG_CACHE_HOME=str(tmp_path / "file"))
     assert not compiled_files(tmp_path)
+
+
+def kernels():
+    """All compiled functions of the package, by module and name."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if "@compiled\n" in file.read_text(encoding="utf-8"):
+            module = importlib.import_module(
+                ".".join(("keras_unet", *file.relative_to(PACKAGE).with_suffix("").parts))
+            )
+            for name, value in vars(module).items():
+                if isinstance(value, Dispatcher) and value.py_func.__module__ == module.__name__:
+                    yield f"{module.__name__}.{name}", value.py_func
+
+
+def test_a_kernel_calls_none_of_another_file():
+    """What is kept on disk is thrown away when its own file changes, not when others do."""
+    names = dict(kernels())
+    assert "keras_unet.objects.flooding.flood" in names
+    for name, function in names.items():
+        known = function.__globals__
+        for used in function.__code__.co_names:
+            if isinstance(known.get(used), Dispatcher):
+                assert known[used].py_func.__module__ == function.__module__, (name, used)

@@ -136,7 +136,7 @@ def test_squares_beyond_float16_and_a_constant_channel(tf):
     pairs, _ = compared(tf, x.shape, x, dtype="mixed_float16")
     for found, wanted in pairs:
         assert np.isfinite(found).all()
-        np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-3)
+        np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=5e-3)  # float16 near 18: 0.016
 
 
 RARE = {

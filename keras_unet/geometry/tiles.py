@@ -142,7 +142,7 @@ def plan_tiles(
     rim = mirrored_margin(geometry, margin)
     wholes = _canvas(shape, geometry, rim) if canvas is None else tuple(canvas)
     axes = [
-        _plan_axis(size, whole, geometry, limit)
+        _plan_axis(size, whole, rim, geometry, limit)
         for size, whole, limit in zip(shape, wholes, limits, strict=True)
     ]
     tile_shape, counts, step = zip(*axes, strict=True)
@@ -184,7 +184,7 @@ def few_canvases(
 
 
 def _plan_axis(
-    size: int, canvas: int, geometry: Geometry, limit: int | None
+    size: int, canvas: int, rim: int, geometry: Geometry, limit: int | None
 ) -> tuple[int, int, int]:
     """Tile size, number of tiles and step along one axis."""
     stride, context = geometry.stride, 2 * geometry.margin
@@ -201,15 +201,21 @@ def _plan_axis(
             f"give max_tile={smallest} or more",
             f"say --max-tile {smallest} or more",
         )
-    count = _count(size, canvas, geometry, step)
-    step = _count(size, canvas, geometry, count * stride) * stride
+    count = _count(size, canvas, rim, geometry, step)
+    step = _count(size, canvas, rim, geometry, count * stride) * stride
     return geometry.nearest(step + context)[1], count, step
 
 
-def _count(size: int, canvas: int, geometry: Geometry, step: int) -> int:
-    """Tiles of a step that cover an axis; of a padded one the first and the last reach its ends."""
-    inner = size if geometry.padding == "valid" else canvas - 2 * geometry.margin
-    return -(-inner // step)
+def _count(size: int, canvas: int, rim: int, geometry: Geometry, step: int) -> int:
+    """Tiles of a step that cover an axis.
+
+    The last one of a padded network ends with the canvas, or shows its context behind the image
+    where the canvas is far larger.
+    """
+    inner = size
+    if geometry.padding != "valid":
+        inner = min(canvas - 2 * geometry.margin, size + rim - geometry.margin)
+    return max(-(-inner // step), 1)
 
 
 def plan_fixed(
@@ -247,7 +253,7 @@ def plan_fixed(
             f"Received: tile_shape={tuple(tile_shape)}"
         )
     counts = tuple(
-        _count(size, whole, geometry, part) if whole > tile else 1
+        _count(size, whole, rim, geometry, part) if whole > tile else 1
         for size, whole, part, tile in zip(shape, canvas, step, tile_shape, strict=True)
     )
     canvas = tuple(map(max, canvas, tile_shape))
